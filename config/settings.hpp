@@ -1,0 +1,147 @@
+/// Settings: one struct per area with its defaults. `options_of` binds every field to its name,
+/// environment variables, bounds and help text, so that the help, the README's table, validation
+/// and loading come from the same line.
+///
+/// Precedence: default < TOML file (BINNACLE_CONFIG) < environment < command line. An unknown key,
+/// a bad value or one out of bounds stops the start and is named. Every variable NAME also has
+/// NAME_FILE, which reads the value from a file (trailing line ends removed).
+#pragma once
+
+#include "config/base/errors.hpp"
+#include "config/base/secret.hpp"
+#include "config/limits.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace binnacle {
+
+struct http_settings {
+  std::string listen = "127.0.0.1:8080";
+  std::int64_t threads = 0; // 0: one per core
+  std::int64_t max_connections = 10'000;
+  std::int64_t max_connections_per_address = 1'000;
+  std::int64_t max_header_bytes = 16'384;
+  std::int64_t max_header_count = 100;
+  std::int64_t max_target_bytes = 8'192;
+  std::int64_t max_body_bytes = 1'048'576; // a route may set less or more
+  std::int64_t min_body_rate = 1'024;      // bytes per second, after the first 5 s
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds write_timeout{30'000};
+  std::chrono::milliseconds request_timeout{30'000}; // from the request's last byte to its answer
+  std::chrono::milliseconds drain_timeout{30'000};   // at a graceful stop
+  std::vector<std::string> trusted_proxies{};        // addresses or CIDR blocks
+  std::vector<std::string> allowed_origins{};        // scheme://host[:port]
+  std::string public_url{};                          // scheme://host[:port] users see; empty: Host
+};
+
+struct database_settings {
+  secret url{}; // empty: the private cluster in data_dir
+  std::int64_t connections = 4;
+  std::int64_t queue = 1'000;
+  std::chrono::milliseconds statement_timeout{10'000};
+  std::chrono::milliseconds connect_timeout{2'000};
+  std::string postgres_bin = "/usr/lib/postgresql/15/bin";
+};
+
+/// One trusted issuer of bearer tokens.
+struct issuer_settings {
+  std::string issuer{};   // exact `iss`
+  std::string audience{}; // required member of `aud`
+  std::string keys_url{}; // JWKS, or a JSON map kid -> PEM certificate
+  std::string algorithm = "RS256";
+  std::vector<std::string> surfaces{}; // empty: all
+  bool require_auth_time = false;      // Firebase: auth_time must lie in the past
+
+  bool operator==(const issuer_settings&) const = default;
+};
+
+struct identity_settings {
+  bool local_accounts = true;
+  std::string issuer = "binnacle"; // `iss` and `aud` of our own tokens
+  std::chrono::milliseconds access_token_life{900'000};
+  std::chrono::milliseconds session_life{7 * 24 * 3'600'000LL};
+  bool secure_cookies = false; // adds Secure; on behind TLS
+  std::chrono::milliseconds clock_leeway{60'000};
+  std::vector<issuer_settings> issuers{};
+  std::string firebase_project{}; // shorthand for the Firebase issuer
+  std::string auth0_url{};        // shorthand for an Auth0 or OIDC issuer: its base URL
+  std::string auth0_audience{};
+};
+
+struct session_settings {
+  std::chrono::milliseconds idle{900'000};      // then the session is passivated
+  std::chrono::milliseconds cache_idle{60'000}; // then its cached bodies go
+  std::int64_t max_in_flight = 32;              // requests of one session at once
+  bool cache = true;
+};
+
+struct collector_settings {
+  bool enabled = true;
+  std::chrono::milliseconds interval{3'600'000};
+  std::chrono::milliseconds jitter{30'000};
+  std::int64_t backfill_hours = 72; // missed hours collected at start, at most
+  std::chrono::milliseconds upstream_timeout{30'000};
+  std::int64_t upstream_attempts = 4;
+};
+
+struct settings {
+  std::string data_dir = "data";
+  std::string log_level = "info";
+  std::string access_log{};              // a file; empty: standard output; "off": none
+  std::string deployment = "production"; // "development" adds `details` to errors
+  http_settings http{};
+  database_settings database{};
+  identity_settings identity{};
+  session_settings session{};
+  collector_settings collector{};
+  secret cron_secret{};
+  secret encryption_key{}; // 64 hex digits; empty: a key file in data_dir
+  std::int64_t rate_limit_scale = 1;
+  limit_table limits = default_limits();
+  std::string host_hub{}, host_assinante{}, host_gateway{}, host_platform{}, host_developer{};
+
+  static limit_table default_limits();
+};
+
+/// Where an option's value lives in a `settings`.
+using option_target = std::variant<std::string*, std::int64_t*, bool*, std::chrono::milliseconds*,
+                                   secret*, std::vector<std::string>*, rate_limit*>;
+
+struct option {
+  std::string name;             // in the file: "http.max_connections"
+  std::vector<std::string> env; // first the service's own name, then names from the contracts
+  option_target target;
+  std::string help;
+  std::int64_t min = 0; // integers and durations in ms
+  std::int64_t max = 0; // 0: unbounded
+};
+
+/// Every option, bound to the fields of `s`.
+std::vector<option> options_of(settings& s);
+
+/// Printable value; a secret prints as "(set)" or "(not set)".
+std::string show(const option& o);
+
+using environment = std::function<std::optional<std::string>(const std::string&)>;
+/// The process's environment.
+environment process_environment();
+
+/// Loads file and environment. All problems are reported in one fault, a line each.
+result<settings> load_settings(const std::string& file, const environment& env);
+
+/// Sets one option from text, as from the environment: "30s", "5min", "true", "a,b", "60/60s".
+result<done> assign(option& o, std::string_view text);
+
+/// The table of all options as the README shows it.
+std::string options_as_markdown();
+
+} // namespace binnacle
