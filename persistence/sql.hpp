@@ -1,0 +1,218 @@
+/// Private to this folder: a transaction over libpqxx, parameters to PostgreSQL and values back.
+/// The differences between libpqxx 6 and 7 are here and nowhere else.
+#pragma once
+
+#include "config/base/decimal.hpp"
+#include "config/base/time.hpp"
+#include "persistence/database.hpp"
+
+#include <concepts>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+namespace binnacle::persistence {
+
+// -- connection ------------------------------------------------------------------------------
+
+/// The configured address with the session's settings in it (time-outs, UTC, durability,
+/// keepalives), so that a connection is ready for use without a further round trip.
+secret connection_string(const database_config& config);
+
+/// An open connection. Throws pqxx::broken_connection when there is none to be had.
+class sql_connection {
+public:
+  explicit sql_connection(const database_config& config);
+
+  pqxx::connection& link() { return link_; }
+  bool is_open() const { return link_.is_open(); }
+  /// Prepares the statement under its name, unless this connection has it.
+  void prepare(const char* name, const char* sql);
+
+private:
+  pqxx::connection link_;
+  // Server notices belong to the exception that follows, not on our standard error.
+  pqxx::quiet_errorhandler quiet_{link_};
+  std::unordered_set<std::string_view> prepared_{};
+};
+
+/// When to try to connect again: 50 ms after a failure, doubling to 1 s.
+class backoff {
+public:
+  using steady = std::chrono::steady_clock;
+  steady::time_point next() const { return next_; }
+  void failed();
+  void succeeded() { *this = {}; }
+
+private:
+  std::chrono::milliseconds step_{50};
+  steady::time_point next_{};
+};
+
+/// The first line of what PostgreSQL said: the lines after it quote the row, and with it hashes.
+std::string first_line(const std::exception& e);
+
+// -- parameters ------------------------------------------------------------------------------
+
+/// A parameter in PostgreSQL's text form, or NULL.
+class param {
+public:
+  param(std::nullptr_t) : null_{true} {}
+  param(std::string text) : text_{std::move(text)} {}
+  param(std::string_view text) : text_{text} {}
+  param(const char* text) : text_{text} {}
+  param(std::same_as<bool> auto b) : text_{b ? "true" : "false"} {}
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) param(T n) : text_{std::to_string(n)} {}
+  param(decimal d) : text_{d.str()} {}
+  param(time_point t);
+  param(date d) : text_{format_date(start_of(d))} {}
+  template <class Tag>
+  param(const id<Tag>& x) : text_{x.value} {}
+  template <class T>
+  param(const std::optional<T>& x) : param{x ? param{*x} : param{nullptr}} {}
+
+  const char* text() const { return null_ ? nullptr : text_.c_str(); }
+
+private:
+  std::string text_{};
+  bool null_ = false;
+};
+
+/// Empty text, or an empty id, as NULL.
+inline param or_null(const std::string& text) {
+  return text.empty() ? param{nullptr} : param{text};
+}
+template <class Tag>
+param or_null(const id<Tag>& x) {
+  return or_null(x.value);
+}
+/// Raw bytes as bytea.
+param bytes(std::string_view raw);
+
+/// An array literal, built element by element; a parameter of type text[], numeric[], ….
+class array_param {
+public:
+  void add(std::string_view text); // quoted
+  void add_null() { next().append("NULL"); }
+  void add(decimal d) { next().append(d.is_zero() ? "0" : d.str()); }
+  void add(const std::optional<decimal>& d) { d ? add(*d) : add_null(); }
+  void add(std::int64_t n) { next().append(std::to_string(n)); }
+  void add(std::same_as<bool> auto b) { next().append(b ? "t" : "f"); }
+  void add(time_point t) { next().append("\"").append(param{t}.text()).append("\""); }
+  void add(date d) { next().append(param{d}.text()); }
+
+  operator param() const { return param{text_ + "}"}; }
+
+private:
+  std::string& next() { return text_.append(text_.size() > 1 ? "," : ""); }
+  std::string text_ = "{";
+};
+
+template <class Range>
+param array_of(const Range& xs) {
+  array_param out;
+  for (const auto& x : xs) out.add(x);
+  return out;
+}
+
+// -- transactions ----------------------------------------------------------------------------
+
+/// A statement with a name that no other has: it is prepared under it.
+struct statement {
+  const char* name;
+  const char* sql;
+};
+
+#if PQXX_VERSION_MAJOR < 7
+using snapshot_transaction = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
+#else
+using snapshot_transaction =
+    pqxx::transaction<pqxx::isolation_level::repeatable_read, pqxx::write_policy::read_only>;
+#endif
+
+class sql_transaction final : public transaction {
+public:
+  sql_transaction(sql_connection& connection, access how);
+
+  template <class... Texts>
+  pqxx::result run(const statement& what, Texts... texts) {
+    connection_.prepare(what.name, what.sql);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // libpqxx 7.9 has another spelling
+    return inside_->exec_prepared(what.name, texts...);
+#pragma GCC diagnostic pop
+  }
+  /// Runs a script of any number of statements, without parameters.
+  pqxx::result run_script(const std::string& sql) { return inside_->exec(sql); }
+  /// Sends the NOTIFYs of what was touched, as part of this transaction.
+  void publish_changes();
+  void commit() { inside_->commit(); }
+
+private:
+  sql_connection& connection_;
+  std::unique_ptr<pqxx::transaction_base> inside_;
+};
+
+/// Every transaction is one of ours; the functions of this folder see the base class only.
+inline sql_transaction& inside(transaction& tx) { return static_cast<sql_transaction&>(tx); }
+
+/// Runs `what` with `args` as $1, $2, ….
+template <class... Args>
+pqxx::result exec(transaction& tx, const statement& what, const Args&... args) {
+  return inside(tx).run(what, param{args}.text()...);
+}
+
+// -- values ----------------------------------------------------------------------------------
+
+inline std::string text_of(const pqxx::field& f) { return f.is_null() ? "" : f.c_str(); }
+std::int64_t integer_of(const pqxx::field& f); // NULL is 0
+inline bool truth_of(const pqxx::field& f) { return !f.is_null() && f.c_str()[0] == 't'; }
+decimal decimal_of(const pqxx::field& f); // NULL is 0
+time_point time_of(const pqxx::field& f);
+date day_of(const pqxx::field& f);
+
+template <class T, class Read>
+std::optional<T> optional_of(const pqxx::field& f, Read read) {
+  if (f.is_null()) return {};
+  return read(f);
+}
+inline std::optional<decimal> maybe_decimal(const pqxx::field& f) {
+  return optional_of<decimal>(f, decimal_of);
+}
+inline std::optional<time_point> maybe_time(const pqxx::field& f) {
+  return optional_of<time_point>(f, time_of);
+}
+
+// -- refusals --------------------------------------------------------------------------------
+
+/// A unique constraint and how to tell a client that it is in the way.
+struct taken {
+  const char* constraint;
+  const char* field;
+  const char* text;
+};
+
+/// Runs `body`; a violation of one of the constraints becomes a conflict that names the field.
+/// The transaction is then of no further use.
+template <class Body>
+result<done> refusing(std::initializer_list<taken> constraints, Body body) {
+  try {
+    body();
+    return done{};
+  } catch (const pqxx::unique_violation& e) {
+    for (const auto& c : constraints)
+      if (std::string_view{e.what()}.find(c.constraint) != std::string_view::npos)
+        return fault{errc::conflict, c.text, c.field, {}};
+    throw;
+  }
+}
+
+inline fault missing(std::string text) { return {errc::not_found, std::move(text), {}, {}}; }
+
+} // namespace binnacle::persistence
