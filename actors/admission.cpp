@@ -1,0 +1,110 @@
+#include "actors/admission.hpp"
+
+#include "config/base/secret.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace binnacle {
+namespace {
+
+fault forbidden(std::string text, std::string detail) {
+  return {errc::forbidden, std::move(text), {}, std::move(detail)};
+}
+
+/// "https://Example.org:443/path" -> "https://example.org"; empty when it is no origin.
+std::string normalised_origin(std::string_view text) {
+  auto scheme_end = text.find("://");
+  if (scheme_end == text.npos) return {};
+  auto authority_end = text.find_first_of("/?#", scheme_end + 3);
+  std::string out{text.substr(0, authority_end)};
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (out.starts_with("http://") && out.ends_with(":80")) out.erase(out.size() - 3);
+  if (out.starts_with("https://") && out.ends_with(":443")) out.erase(out.size() - 4);
+  return out;
+}
+
+std::optional<fault> check_origin(const exchange& x, const settings& config, bool required) {
+  auto origin = x.req.at(field::origin);
+  if (origin.empty() && required) origin = x.req.at(field::referer);
+  if (origin.empty()) {
+    if (!required) return {};
+    return forbidden("Missing Origin/Referer header", "csrf_origin_missing");
+  }
+  auto given = normalised_origin(origin); // "null" has no scheme and never matches
+  if (!given.empty()) {
+    if (given == normalised_origin(own_origin(x.req, config))) return {};
+    if (!config.http.public_url.empty() && given == normalised_origin(config.http.public_url))
+      return {};
+    for (auto& allowed : config.http.allowed_origins)
+      if (given == normalised_origin(allowed)) return {};
+  }
+  return forbidden("Origin not allowed", "csrf_origin_rejected");
+}
+
+std::optional<fault> check_token(const exchange& x) {
+  auto header = x.req.at(field::csrf_token);
+  auto cookie = x.req.cookie("csrf_token");
+  if (!header.empty() && !cookie.empty() && constant_time_equal(header, cookie)) return {};
+  return forbidden("Invalid CSRF token", "csrf_token_mismatch");
+}
+
+bool cron_secret_given(const exchange& x, const settings& config) {
+  constexpr std::string_view scheme = "Bearer ";
+  auto given = x.req.at(field::authorization);
+  return !config.cron_secret.empty() && given.starts_with(scheme) &&
+         constant_time_equal(given.substr(scheme.size()), config.cron_secret.reveal());
+}
+
+} // namespace
+
+bool is_unsafe(method m) {
+  return m == method::post || m == method::put || m == method::patch || m == method::delete_;
+}
+
+std::string own_origin(const request& req, const settings& config) {
+  if (!config.http.public_url.empty()) return config.http.public_url;
+  return std::string{req.secure ? "https://" : "http://"} + std::string{req.at(field::host)};
+}
+
+std::optional<fault> check_access(const exchange& x, const persistence::user* caller,
+                                  const services& app) {
+  switch (x.matched->who) {
+  case access::anyone:
+    return {};
+  case access::cron:
+    if (cron_secret_given(x, app.config)) return {};
+    return fault{errc::unauthenticated};
+  case access::user:
+  case access::admin:
+    if (!x.presented || !caller) return fault{errc::unauthenticated};
+    if (caller->status == "deleted") return forbidden("Account has been deleted", "deleted user");
+    if (caller->status != "active") return forbidden("Account is suspended", "suspended user");
+    if (x.matched->who == access::admin && !caller->is_admin)
+      return fault{errc::forbidden, {}, {}, "not an admin"};
+    return {};
+  case access::undeclared:
+    break;
+  }
+  return internal_fault("route without an access rule");
+}
+
+std::optional<fault> check_csrf(const exchange& x, const settings& config) {
+  if (!is_unsafe(x.req.verb)) return {};
+  switch (x.matched->csrf) {
+  case csrf::none:
+    return {};
+  case csrf::origin:
+    return check_origin(x, config, true);
+  case csrf::origin_if_present:
+    return check_origin(x, config, false);
+  case csrf::token:
+    return check_token(x);
+  case csrf::origin_and_token:
+    if (auto refused = check_origin(x, config, true)) return refused;
+    return check_token(x);
+  }
+  return internal_fault("unknown csrf rule");
+}
+
+} // namespace binnacle

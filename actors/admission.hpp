@@ -1,0 +1,27 @@
+/// The checks before a handler that need nothing but the request: who may call, and whether a
+/// browser was tricked into calling. Pure functions; the session calls them in its surface's order.
+#pragma once
+
+#include "actors/exchange.hpp"
+#include "actors/route.hpp"
+#include "actors/services.hpp"
+#include "persistence/users.hpp"
+
+#include <optional>
+
+namespace binnacle {
+
+/// A fault when `x` must not pass: 401 without a good credential, 403 for a suspended or deleted
+/// user or one who is no admin. `caller` is null for anonymous requests.
+std::optional<fault> check_access(const exchange& x, const persistence::user* caller,
+                                  const services& app);
+
+/// Origin and double-submit checks of unsafe methods, as the route demands.
+std::optional<fault> check_csrf(const exchange& x, const settings& config);
+
+/// Scheme and authority the request was sent to, as the client sees them.
+std::string own_origin(const request& req, const settings& config);
+
+bool is_unsafe(method m);
+
+} // namespace binnacle

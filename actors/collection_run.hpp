@@ -1,0 +1,66 @@
+/// Private to the usage collector: one collection on its way.
+#pragma once
+
+#include "actors/collection_plan.hpp"
+#include "actors/collection_report.hpp"
+#include "persistence/clusters.hpp"
+
+#include <algorithm>
+#include <coroutine>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace binnacle {
+
+/// What is left to collect of one cluster.
+struct cluster_plan {
+  persistence::cluster what{};
+  std::size_t index = 0; // in the report
+  std::deque<time_point> hours{};
+
+  /// Takes up to `most` hours off.
+  std::vector<time_point> next(std::size_t most) {
+    auto count = static_cast<std::ptrdiff_t>(std::min(most, hours.size()));
+    std::vector<time_point> out{hours.begin(), hours.begin() + count};
+    hours.erase(hours.begin(), hours.begin() + count);
+    return out;
+  }
+  void put_back(std::vector<time_point>::const_iterator first,
+                std::vector<time_point>::const_iterator last) {
+    hours.insert(hours.begin(), first, last);
+  }
+};
+
+/// Shared by the lanes that work on it, each on one cluster at a time.
+struct collection_run {
+  collect_usage what{};
+  collection_report report{};
+  std::deque<cluster_plan> todo{};
+  std::int64_t done = 0; // hours, over all clusters
+  std::int64_t total = 0;
+  std::size_t lanes = 0; // that have not finished
+  std::coroutine_handle<> after_lanes{};
+
+  /// co_await: until the last lane has finished.
+  struct end_of_lanes {
+    collection_run& run;
+    bool await_ready() const noexcept { return run.lanes == 0; }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept { run.after_lanes = waiter; }
+    void await_resume() const noexcept {}
+  };
+};
+using run_ptr = std::shared_ptr<collection_run>;
+
+/// What OpenCost said about a batch of hours.
+struct collected_batch {
+  std::vector<hour_window> windows{};
+  std::vector<persistence::hour_of_usage> hours{};
+  std::map<std::string, std::vector<time_point>> given_back{}; // by reason
+  std::size_t rows = 0;
+  bool give_up = false;
+};
+
+} // namespace binnacle

@@ -1,0 +1,80 @@
+/// What a handler sees: the request, who sends it, and the ways to wait for something.
+#pragma once
+
+#include "actors/async.hpp"
+#include "actors/exchange.hpp"
+#include "actors/services.hpp"
+#include "persistence/database.hpp"
+#include "persistence/users.hpp"
+
+#include <memory>
+#include <string_view>
+
+namespace binnacle {
+
+/// Lives as long as its handler's coroutine. Everything here is used inside the session actor.
+class context {
+public:
+  context(services& app_, async_scope& scope, session_actor::pointer self, ticket t,
+          std::shared_ptr<const persistence::user> caller);
+
+  services& app;
+  const request& req;
+
+  /// The authenticated user; only on routes whose access demands one.
+  const persistence::user& who() const { return *caller_; }
+  /// The authenticated user, or null.
+  const persistence::user* caller() const { return caller_.get(); }
+  /// The credential the request came with, or null.
+  const credential* presented() const { return ticket_->presented.get(); }
+  time_point now() const { return app.time->now(); }
+  /// Time spent in the database so far.
+  std::chrono::microseconds database_time() const { return database_time_; }
+  /// Time left until the request's deadline.
+  caf::timespan patience() const;
+
+  /// One statement, one round trip: co_await ctx.read(persistence::find_user, id).
+  template <class F, class... Args>
+  auto read(F f, Args... args) {
+    return storage(persistence::access::read, f, std::move(args)...);
+  }
+  /// Several reads that agree with one another.
+  template <class F, class... Args>
+  auto snapshot(F f, Args... args) {
+    return storage(persistence::access::snapshot, f, std::move(args)...);
+  }
+  /// A transaction; committed when the co_await returns a value.
+  template <class F, class... Args>
+  auto write(F f, Args... args) {
+    return storage(persistence::access::write, f, std::move(args)...);
+  }
+  /// Blocking computation on a compute worker. `f` must not touch this context.
+  template <class F>
+  auto compute(F f) {
+    using value = std::invoke_result_t<F>;
+    return compute_call<value>{scope_, app.compute, patience(),
+                               std::function<value()>{std::move(f)}};
+  }
+  /// co_await ctx.ask<collection>(ctx.app.usage_collector, collect_usage{}).
+  template <class T, class Handle, class Message>
+  auto ask(Handle to, Message message) {
+    return asking<T, std::remove_pointer_t<session_actor::pointer>, Handle, Message>{
+        scope_, self_, std::move(to), patience(), std::move(message)};
+  }
+
+private:
+  template <class F, class... Args>
+  auto storage(persistence::access how, F f, Args... args) {
+    using value = value_of<F, Args...>;
+    return storage_call<value>{
+        scope_, app.storage, patience(), how, bind_sql(f, std::move(args)...), &database_time_};
+  }
+
+  async_scope& scope_;
+  session_actor::pointer self_;
+  ticket ticket_;
+  std::shared_ptr<const persistence::user> caller_;
+  std::chrono::microseconds database_time_{0};
+};
+
+} // namespace binnacle

@@ -1,0 +1,82 @@
+/// Every actor's interface, on one screen. What the messages mean is in messages.hpp; what an actor
+/// guarantees is in its own header.
+#pragma once
+
+#include "actors/messages.hpp"
+
+#include <caf/typed_actor.hpp>
+
+namespace binnacle {
+
+/// One per user and per anonymous address: rate-limit windows, cached summaries, handlers.
+using session_actor = caf::typed_actor<
+    // Serves one request, or sends it back to the front end when its credential is no good.
+    caf::reacts_to<incoming>,
+    // Drops what it cached of these topics; reloads its user when that is one of them.
+    caf::reacts_to<changed>,
+    // Drops cached bodies.
+    caf::reacts_to<trim>,
+    // Finishes, saves its windows, ends.
+    caf::reacts_to<passivate>>;
+
+/// Finds or makes the session of a request.
+using front_end_actor = caf::typed_actor<
+    // A request from a connection, or from a session that refused its credential.
+    caf::reacts_to<incoming>,
+    // From identity: the credential has been examined.
+    caf::reacts_to<authenticated>,
+    // Passes changes on to the sessions concerned.
+    caf::reacts_to<changed>,
+    // From a session, just before it ends.
+    caf::reacts_to<session_ended>,
+    // INTERNAL: passivates and trims idle sessions, a part of them at a time.
+    caf::reacts_to<sweep>,
+    // Ends all sessions; replies when their windows are saved.
+    caf::replies_to<drain>::with<drained>, caf::replies_to<get_status>::with<status>>;
+
+/// Carries rate-limit windows over passivation and restarts: gathers them, writes them in batches.
+using window_keeper_actor = caf::typed_actor<caf::reacts_to<keep_windows>,
+                                             caf::replies_to<recall_windows>::with<kept_windows>,
+                                             caf::replies_to<flush_windows>::with<flushed>,
+                                             // INTERNAL: time to write.
+                                             caf::reacts_to<caf::tick_atom>>;
+
+/// Examines credentials: tokens, cookies.
+using identity_actor = caf::typed_actor<
+    // Sets `presented` and sends `authenticated` to the front end; answers 503 itself when it
+    // cannot tell.
+    caf::reacts_to<incoming>>;
+
+/// Fetches issuers' public keys over HTTP.
+using key_fetcher_actor = caf::typed_actor<caf::replies_to<fetch_keys>::with<fetched_keys>>;
+
+/// A bounded queue in front of blocking workers (storage, compute).
+using pool_actor = caf::typed_actor<
+    // Replies when the job has run; errc::overloaded at once when the queue is full.
+    caf::replies_to<perform>::with<performed>,
+    // INTERNAL: from its workers.
+    caf::reacts_to<worker_idled>, caf::replies_to<get_status>::with<status>>;
+
+/// Books what clusters report.
+using usage_collector_actor = caf::typed_actor<
+    // Collects and books; one collection at a time, others wait their turn. errc::bad_request: not
+    // whole hours of the past; errc::unprocessable: no cluster has a kubeconfig; errc::overloaded:
+    // too many wait.
+    caf::replies_to<collect_usage>::with<collection>,
+    // INTERNAL: a second has passed.
+    caf::reacts_to<caf::tick_atom>>;
+
+/// One cluster's OpenCost.
+using opencost_actor = caf::typed_actor<
+    // Replies with what OpenCost says, after retries.
+    caf::replies_to<query_allocations>::with<allocations>,
+    // INTERNAL: time for the next attempt.
+    caf::reacts_to<caf::tick_atom>>;
+
+/// Listens for committed changes and tells the front end; publishes whether it is listening.
+using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
+
+/// Runs the schedules.
+using timers_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
+
+} // namespace binnacle

@@ -1,0 +1,270 @@
+/// Every message the actors exchange, and the one block that registers them.
+/// Requests are imperative, replies are nouns, notices are in the past tense.
+#pragma once
+
+#include "actors/exchange.hpp"
+#include "persistence/transaction.hpp"
+
+#include <caf/error.hpp>
+#include <caf/make_message.hpp>
+#include <caf/message.hpp>
+#include <caf/meta/type_name.hpp>
+#include <caf/type_id.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace binnacle::integrations {
+struct allocation_set;
+}
+
+namespace binnacle {
+
+/// What a blocking worker has at hand; `db` is null outside the storage pool.
+struct worker_tools;
+
+/// A piece of blocking work. Its result stays inside, for whoever made it: the reply only says that
+/// it has run. Run by one worker, once.
+class job {
+public:
+  virtual ~job() = default;
+  virtual void run(worker_tools& tools) = 0;
+};
+
+// -- front end and sessions ---------------------------------------------------------------------
+
+/// A request to resolve, to serve, or to answer.
+struct incoming {
+  ticket what{};
+};
+/// The credential of a request was examined; `what->presented` says what it is.
+struct authenticated {
+  ticket what{};
+};
+/// Data of these topics and users changed in the database.
+struct changed {
+  std::vector<persistence::change> what{};
+};
+/// A session: finish what is in flight, save the windows, end.
+struct passivate {};
+/// A session: drop cached bodies.
+struct trim {};
+/// The front end: look for idle sessions.
+struct sweep {};
+/// The front end: end all sessions, then reply `drained`.
+struct drain {};
+struct drained {
+  std::uint64_t sessions = 0;
+};
+/// The front end: the session of this key has ended.
+struct session_ended {
+  std::string key{};
+};
+
+// -- rate-limit windows that outlive a session --------------------------------------------------
+
+/// Windows of "user:<id>" or "addr:<address>", as text; worth nothing after `expires_at` (unix ms).
+struct keep_windows {
+  std::string key{};
+  std::string state{};
+  std::int64_t expires_at = 0;
+};
+/// Reply `kept_windows` with what has not been written to the database yet.
+struct recall_windows {
+  std::string key{};
+};
+struct kept_windows {
+  bool found = false;
+  std::string state{};
+};
+/// Write everything out, then reply `flushed`.
+struct flush_windows {};
+struct flushed {
+  std::uint64_t windows = 0;
+  bool saved = true;
+};
+
+// -- blocking work ------------------------------------------------------------------------------
+
+struct perform {
+  std::shared_ptr<job> what{};
+};
+struct performed {};
+/// A worker has nothing to do.
+struct worker_idled {
+  std::uint64_t index = 0;
+};
+
+// -- identity -----------------------------------------------------------------------------------
+
+/// Fetch the public keys of the issuer with this index.
+struct fetch_keys {
+  std::uint64_t issuer = 0;
+};
+/// `document` is empty when the fetch failed.
+struct fetched_keys {
+  std::uint64_t issuer = 0;
+  std::string document{};
+  std::int64_t lifetime_seconds = 0;
+};
+
+// -- usage --------------------------------------------------------------------------------------
+
+/// Collect [from, to), unix seconds, whole hours; both 0: the present hour as far as it has come.
+struct collect_usage {
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+  bool again = false;   // also hours that are complete already
+  bool dry_run = false; // ask the upstream, book nothing
+};
+/// The outcome as JSON, in the shape that `POST /api/usage/collect-opencost` answers with.
+struct collection {
+  std::int64_t successful = 0; // namespaces with an owner
+  std::int64_t failed = 0;     // namespaces without one, and clusters that failed
+  std::int64_t hours = 0;      // booked, over all clusters
+  std::int64_t held = 0;       // left out: another collector was at them
+  std::string report{};        // JSON
+};
+/// Ask one cluster's OpenCost about [from, to).
+struct query_allocations {
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+};
+/// `set` is null when the upstream failed; `failure` then says why, in words for an admin.
+struct allocations {
+  std::shared_ptr<const integrations::allocation_set> set{};
+  std::string failure{};
+};
+
+// -- supervision --------------------------------------------------------------------------------
+
+struct get_status {};
+/// For /metrics and doctors: a few numbers of an actor, "name value" a line.
+struct status {
+  std::vector<std::pair<std::string, std::int64_t>> values{};
+};
+
+template <class I>
+typename I::result_type inspect(I& f, changed&) {
+  return f(caf::meta::type_name("changed"));
+}
+template <class I>
+typename I::result_type inspect(I& f, passivate&) {
+  return f(caf::meta::type_name("passivate"));
+}
+template <class I>
+typename I::result_type inspect(I& f, trim&) {
+  return f(caf::meta::type_name("trim"));
+}
+template <class I>
+typename I::result_type inspect(I& f, sweep&) {
+  return f(caf::meta::type_name("sweep"));
+}
+template <class I>
+typename I::result_type inspect(I& f, drain&) {
+  return f(caf::meta::type_name("drain"));
+}
+template <class I>
+typename I::result_type inspect(I& f, drained& x) {
+  return f(caf::meta::type_name("drained"), x.sessions);
+}
+template <class I>
+typename I::result_type inspect(I& f, session_ended& x) {
+  return f(caf::meta::type_name("session_ended"), x.key);
+}
+template <class I>
+typename I::result_type inspect(I& f, keep_windows& x) {
+  return f(caf::meta::type_name("keep_windows"), x.key, x.state, x.expires_at);
+}
+template <class I>
+typename I::result_type inspect(I& f, recall_windows& x) {
+  return f(caf::meta::type_name("recall_windows"), x.key);
+}
+template <class I>
+typename I::result_type inspect(I& f, kept_windows& x) {
+  return f(caf::meta::type_name("kept_windows"), x.found, x.state);
+}
+template <class I>
+typename I::result_type inspect(I& f, flush_windows&) {
+  return f(caf::meta::type_name("flush_windows"));
+}
+template <class I>
+typename I::result_type inspect(I& f, flushed& x) {
+  return f(caf::meta::type_name("flushed"), x.windows, x.saved);
+}
+template <class I>
+typename I::result_type inspect(I& f, performed&) {
+  return f(caf::meta::type_name("performed"));
+}
+template <class I>
+typename I::result_type inspect(I& f, worker_idled& x) {
+  return f(caf::meta::type_name("worker_idled"), x.index);
+}
+template <class I>
+typename I::result_type inspect(I& f, fetch_keys& x) {
+  return f(caf::meta::type_name("fetch_keys"), x.issuer);
+}
+template <class I>
+typename I::result_type inspect(I& f, fetched_keys& x) {
+  return f(caf::meta::type_name("fetched_keys"), x.issuer, x.document, x.lifetime_seconds);
+}
+template <class I>
+typename I::result_type inspect(I& f, collect_usage& x) {
+  return f(caf::meta::type_name("collect_usage"), x.from, x.to, x.again, x.dry_run);
+}
+template <class I>
+typename I::result_type inspect(I& f, collection& x) {
+  return f(caf::meta::type_name("collection"), x.successful, x.failed, x.hours, x.held, x.report);
+}
+template <class I>
+typename I::result_type inspect(I& f, query_allocations& x) {
+  return f(caf::meta::type_name("query_allocations"), x.from, x.to);
+}
+template <class I>
+typename I::result_type inspect(I& f, get_status&) {
+  return f(caf::meta::type_name("get_status"));
+}
+template <class I>
+typename I::result_type inspect(I& f, status& x) {
+  return f(caf::meta::type_name("status"), x.values);
+}
+
+} // namespace binnacle
+
+// These stay inside the process: they hold handles and pointers, which cannot be serialised.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::incoming)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::authenticated)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::perform)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::allocations)
+
+CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
+
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::incoming))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::authenticated))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::changed))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::passivate))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::trim))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::sweep))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::drain))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::drained))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::session_ended))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::keep_windows))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::recall_windows))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::kept_windows))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::flush_windows))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::flushed))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::perform))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::performed))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::worker_idled))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::fetch_keys))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::fetched_keys))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::collect_usage))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::collection))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::query_allocations))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::allocations))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::get_status))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::status))
+
+CAF_END_TYPE_ID_BLOCK(binnacle)
+
+CAF_ERROR_CODE_ENUM(binnacle::errc, "binnacle")

@@ -1,0 +1,75 @@
+/// Routes and surfaces as the session sees them. The table itself is in http/routes/table.cpp: one
+/// line per route, and the only place where a route's access is declared.
+#pragma once
+
+#include "actors/exchange.hpp"
+#include "actors/task.hpp"
+#include "config/limits.hpp"
+#include "persistence/transaction.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace binnacle {
+
+class context;
+struct services;
+
+/// Who may call a route.
+enum class access : std::uint8_t {
+  undeclared, // a mistake: a test fails
+  anyone,     // with or without a credential
+  user,       // a valid credential of an active user
+  admin,      // an active user with is_admin
+  cron,       // Authorization: Bearer <CRON_SECRET>
+};
+
+/// What an unsafe method must prove about the browser that sent it.
+enum class csrf : std::uint8_t {
+  none,
+  origin,            // Origin (or Referer) must be ours; absent is refused
+  origin_if_present, // an absent Origin is fine
+  token,             // double submit of csrf_token
+  origin_and_token,
+};
+
+/// Keeps 200s of a GET in the session until one of these topics changes.
+struct cache_rule {
+  bool keep = false;
+  std::uint8_t topics = 0; // bits by persistence::topic
+};
+constexpr cache_rule kept_until(auto... topics) {
+  return {true, static_cast<std::uint8_t>((0 | ... | (1 << static_cast<int>(topics))))};
+}
+
+/// A handler reads top to bottom: parse, co_await, render. A fault becomes the surface's error.
+using handler = task<result<response>> (*)(context&);
+
+struct route {
+  method verb = method::get;
+  std::string_view path{}; // "/api/admin/usage/{userId}"
+  const surface* face = nullptr;
+  access who = access::undeclared;
+  limit_class limit = limit_class::none;
+  enum csrf csrf = csrf::none;
+  handler run = nullptr;
+  cache_rule cache{};
+  std::size_t max_body = 0; // 0: the general limit
+};
+
+/// A step of the pipeline before the handler.
+enum class check : std::uint8_t { csrf, limit, authentication, done };
+
+/// One client-facing contract: its error dialect and the order of its checks.
+struct surface {
+  std::string_view name{};
+  std::array<check, 3> order{};
+  /// An error in this surface's dialect.
+  response (*render)(const fault& f, const exchange& x) = nullptr;
+  /// True where access is checked before the method (401 or 403 before 405) on admin routes.
+  bool admin_before_method = false;
+  /// The cookie that names a login session here; empty: none.
+  std::string_view session_cookie{};
+};
+
+} // namespace binnacle

@@ -1,0 +1,54 @@
+/// What handlers and actors share. Filled by `service` (service.hpp) before the first request and
+/// unchanged until the last; the atomics are for any thread.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "config/base/time.hpp"
+#include "config/settings.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace binnacle::integrations {
+class signing_key;
+class vault;
+} // namespace binnacle::integrations
+
+namespace binnacle {
+
+struct services {
+  settings config{};
+  const clock* time = &system_clock_source();
+  std::string node{}; // this process, for leases and logs
+  std::shared_ptr<const integrations::signing_key> signer{};
+  std::shared_ptr<const integrations::vault> vault{};
+
+  front_end_actor front_end{};
+  identity_actor identity{};
+  window_keeper_actor window_keeper{};
+  pool_actor storage{}; // blocking jobs with a database connection
+  pool_actor compute{}; // blocking jobs without one: password hashes, signatures
+  usage_collector_actor usage_collector{};
+
+  /// Raised each time the notifier (again) listens: what was cached before may be stale.
+  std::atomic<std::uint64_t> change_generation{0};
+  /// False while nobody listens for changes: caches are not to be trusted then.
+  std::atomic<bool> listening{false};
+  std::atomic<bool> draining{false};
+  /// The last storage job got through to the database.
+  std::atomic<bool> database_up{false};
+};
+
+/// A connection's memory of a credential: which bytes led to which session.
+struct session_link {
+  std::string authorization{}; // the header's bytes, compared in constant time
+  std::string cookie{};        // the session cookie's value
+  std::string address{};
+  const surface* face = nullptr;
+  std::shared_ptr<const credential> who{}; // null: anonymous
+  session_actor session{};
+  bool reusable = true; // false: the credential was no good, look at it anew next time
+};
+
+} // namespace binnacle

@@ -1,0 +1,441 @@
+#include "actors/session.hpp"
+
+#include "actors/admission.hpp"
+#include "actors/async.hpp"
+#include "actors/body.hpp"
+#include "actors/context.hpp"
+#include "actors/route.hpp"
+#include "actors/sliding_window.hpp"
+#include "config/base/log.hpp"
+#include "config/base/metrics.hpp"
+#include "persistence/rate_windows.hpp"
+
+#include <algorithm>
+#include <caf/actor_system.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <charconv>
+
+namespace binnacle {
+namespace {
+
+constexpr std::size_t topics = 5;
+/// Answers kept per session; a dashboard asks for a handful of summaries.
+constexpr std::size_t most_cached = 16;
+/// Windows at least this long are saved while in use too, so that a crash does not hand out a
+/// fresh login budget. Shorter ones are over before a restart is.
+constexpr seconds worth_saving{300};
+constexpr seconds save_interval{10};
+
+struct session_metrics {
+  prometheus::Gauge& sessions = metrics::gauge("binnacle_sessions", "Resident sessions");
+  prometheus::Counter& hits =
+      metrics::counter("binnacle_cache_lookups_total", "Summary cache", {{"result", "hit"}});
+  prometheus::Counter& misses =
+      metrics::counter("binnacle_cache_lookups_total", "Summary cache", {{"result", "miss"}});
+
+  static session_metrics& get() {
+    static session_metrics instance;
+    return instance;
+  }
+};
+
+prometheus::Counter& rejections(limit_class name) {
+  static const auto counters = [] {
+    std::array<prometheus::Counter*, limit_class_count> out{};
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = &metrics::counter("binnacle_rate_limited_total", "Requests over their limit",
+                                 {{"class", std::string{limit_rows[i].key}}});
+    return out;
+  }();
+  return *counters[static_cast<std::size_t>(name)];
+}
+
+/// What a session must load before it can decide anything.
+struct opening {
+  std::optional<persistence::principal_record> principal{};
+  std::string windows{};
+};
+
+result<opening> load_opening(persistence::transaction& tx, const user_id& who,
+                             const std::string& key, bool with_windows, time_point now) {
+  opening out;
+  if (!who.empty()) {
+    auto principal = persistence::load_principal(tx, who, now);
+    if (!principal) return principal.error();
+    out.principal = std::move(*principal);
+  }
+  if (with_windows) {
+    auto windows = persistence::load_rate_window(tx, key, now);
+    if (!windows) return windows.error();
+    out.windows = std::move(*windows);
+  }
+  return out;
+}
+
+/// A kept answer.
+struct summary {
+  const route* of = nullptr;
+  std::string query{};
+  std::shared_ptr<const shared_body> body{};
+  caching cache = caching::private_revalidate;
+  time_point valid_until = time_point::max();
+};
+
+struct session_state : actor_scope<session_actor::base> {
+  static inline constexpr const char* name = "session";
+
+  explicit session_state(session_actor::pointer s) : actor_scope{s} {
+    session_metrics::get().sessions.Increment();
+  }
+  ~session_state() {
+    clear(); // frames first: they refer to the members below
+    session_metrics::get().sessions.Decrement();
+  }
+
+  // -- requests -----------------------------------------------------------------------------------
+
+  void serve(ticket t) {
+    t->begin();
+    auto now = app->time->now();
+    used->store(static_cast<std::uint32_t>(unix_seconds(now)), std::memory_order_relaxed);
+    ending = false;
+    distrust_after_a_gap();
+    if (loaded) return admit(std::move(t), now);
+    waiting.push_back(std::move(t));
+    if (!loading) {
+      loading = true;
+      adopt(load());
+    }
+  }
+
+  /// While nobody listens for changes, what was loaded or cached may be stale at any moment.
+  void distrust_after_a_gap() {
+    auto newest = app->change_generation.load(std::memory_order_acquire);
+    auto listening = app->listening.load(std::memory_order_acquire);
+    if (listening && generation == newest) return;
+    generation = newest;
+    summaries.clear();
+    ++versions_of_everything;
+    if (!key.who.empty()) loaded = false;
+  }
+
+  detached_frame load() {
+    result<opening> found{fault{errc::unavailable}};
+    try {
+      auto began = versions[static_cast<std::size_t>(persistence::topic::identity)];
+      kept_windows kept;
+      auto first = !opened;
+      if (first) {
+        // Named, not written inside the co_await: g++ 12 would destroy its string twice.
+        recall_windows question{key.text()};
+        auto recalled =
+            co_await asking<kept_windows, session_actor::base, window_keeper_actor, recall_windows>{
+                *this, self(), app->window_keeper, app->config.http.request_timeout,
+                std::move(question)};
+        if (recalled) kept = std::move(*recalled);
+      }
+      auto body =
+          bind_sql(load_opening, key.who, key.text(), first && !kept.found, app->time->now());
+      found = co_await storage_call<opening>{*this, app->storage, app->config.http.request_timeout,
+                                             persistence::access::read, std::move(body)};
+      if (found) {
+        if (first) restore_windows(kept.found ? kept.state : found->windows);
+        opened = true;
+        if (found->principal) {
+          caller = std::make_shared<const persistence::user>(std::move(found->principal->who));
+          logins = std::move(found->principal->sessions);
+          logins.shrink_to_fit();
+        } else {
+          caller.reset();
+        }
+        // Changed while we read: what we have may be the old row.
+        loaded = began == versions[static_cast<std::size_t>(persistence::topic::identity)];
+      }
+    } catch (const std::exception& e) {
+      found = internal_fault(e.what());
+    }
+    loading = false;
+    auto served = std::exchange(waiting, {});
+    auto now = app->time->now();
+    for (auto& t : served) {
+      if (found)
+        admit(std::move(t), now);
+      else
+        finish(*t, t->matched->face->render(found.error(), *t));
+    }
+  }
+
+  void admit(ticket t, time_point now) {
+    auto& x = *t;
+    if (!key.who.empty() && !is_good(x.presented.get(), now)) {
+      x.credential_rejected = true;
+      self()->send(app->front_end, incoming{std::move(t)});
+      return;
+    }
+    auto& face = *x.matched->face;
+    auto check_method_late = face.admin_before_method &&
+                             (x.matched->who == access::admin || x.matched->who == access::cron);
+    std::optional<limit_report> limit;
+    for (auto step : face.order) {
+      std::optional<fault> refused;
+      switch (step) {
+      case check::csrf:
+        refused = check_csrf(x, app->config);
+        break;
+      case check::limit:
+        refused = check_limit(x, now, limit);
+        break;
+      case check::authentication:
+        if (!x.method_known && !check_method_late) break;
+        refused = check_access(x, caller.get(), *app);
+        break;
+      case check::done:
+        break;
+      }
+      if (refused) return refuse(x, *refused, limit);
+    }
+    if (caller) x.answered_for = caller->id;
+    if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
+    if (answer_from_cache(x, now, limit)) return;
+    if (in_flight() >= static_cast<std::size_t>(app->config.session.max_in_flight))
+      return refuse(x, {errc::overloaded, "Too many requests at once"}, limit);
+    adopt(drive(std::move(t), limit));
+  }
+
+  bool is_good(const credential* c, time_point now) const {
+    if (!c || c->who != key.who || c->expires_at <= now || !caller) return false;
+    switch (c->what) {
+    case credential::kind::external_token:
+      return true;
+    case credential::kind::own_token:
+      return c->session_version == caller->session_version;
+    case credential::kind::cookie:
+      break;
+    }
+    return std::ranges::any_of(logins, [&](const persistence::login_session& l) {
+      return l.expires_at > now && l.session_version == caller->session_version &&
+             constant_time_equal(l.digest, c->cookie_digest);
+    });
+  }
+
+  // -- rate limits --------------------------------------------------------------------------------
+
+  std::optional<fault> check_limit(const exchange& x, time_point now,
+                                   std::optional<limit_report>& report) {
+    auto of = x.matched->limit;
+    if (of == limit_class::none) return {};
+    auto& limit = app->config.limits[static_cast<std::size_t>(of)];
+    auto verdict = window_of(of).admit(limit, now);
+    auto in_seconds = [](milliseconds d) { return std::chrono::ceil<seconds>(d).count(); };
+    report = {.name = of,
+              .limit = limit,
+              .remaining = verdict.remaining,
+              .reset_at = unix_seconds(now) + in_seconds(verdict.reset_after),
+              .retry_after = in_seconds(verdict.retry_after)};
+    note_windows(limit);
+    if (verdict.admitted) return {};
+    report->retry_after = std::max<std::int64_t>(report->retry_after, 1);
+    rejections(of).Increment();
+    return fault{errc::rate_limited, {}, {}, {}};
+  }
+
+  sliding_window& window_of(limit_class wanted) {
+    for (auto& [of, window] : windows)
+      if (of == wanted) return window;
+    return windows.emplace_back(wanted, sliding_window{}).second;
+  }
+
+  void note_windows(const rate_limit& limit) {
+    if (save_pending || limit.window < worth_saving) return;
+    save_pending = true;
+    self()->delayed_send(session_actor{self()}, save_interval, changed{});
+  }
+
+  /// Text "<class key>=<window>;…" of what is not over yet.
+  void keep() {
+    auto now = app->time->now();
+    std::string text;
+    time_point expires{};
+    for (auto& [of, window] : windows) {
+      auto& limit = app->config.limits[static_cast<std::size_t>(of)];
+      if (window.expired(limit, now)) continue;
+      text.append(limit_rows[static_cast<std::size_t>(of)].key).append("=");
+      window.append_to(text);
+      text.append(";");
+      expires = std::max(expires, window.expires_at(limit));
+    }
+    save_pending = false;
+    if (text.empty()) return;
+    auto until = std::chrono::ceil<milliseconds>(expires.time_since_epoch()).count();
+    self()->send(app->window_keeper, keep_windows{key.text(), std::move(text), until});
+  }
+
+  void restore_windows(std::string_view text) {
+    while (!text.empty()) {
+      auto end = text.find(';');
+      auto item = text.substr(0, end);
+      text.remove_prefix(end == text.npos ? text.size() : end + 1);
+      auto equals = item.find('=');
+      if (equals == item.npos) continue;
+      auto row = std::ranges::find(limit_rows, item.substr(0, equals), &limit_row::key);
+      if (row != limit_rows.end())
+        window_of(row->name) = sliding_window::from_text(item.substr(equals + 1));
+    }
+  }
+
+  // -- answers ------------------------------------------------------------------------------------
+
+  detached_frame drive(ticket t, std::optional<limit_report> limit) {
+    auto& x = *t;
+    response out;
+    try {
+      auto seen = versions;
+      auto everything = versions_of_everything;
+      context ctx{*app, *this, self(), t, caller};
+      auto handled = co_await x.matched->run(ctx);
+      if (handled) {
+        out = std::move(*handled);
+        out.database_time = ctx.database_time();
+        if (everything == versions_of_everything) keep_summary(x, out, seen);
+      } else {
+        out = x.matched->face->render(handled.error(), x);
+        out.log_detail = to_string(handled.error());
+      }
+    } catch (const std::exception& e) {
+      log::error("handler failed",
+                 {{"request_id", x.id}, {"path", x.req.path}, {"what", e.what()}});
+      out = x.matched->face->render(internal_fault(e.what()), x);
+    }
+    out.limit = limit;
+    finish(x, std::move(out));
+  }
+
+  bool answer_from_cache(exchange& x, time_point now, const std::optional<limit_report>& limit) {
+    if (!x.matched->cache.keep) return false;
+    for (auto& kept : summaries) {
+      if (kept.of != x.matched || kept.query != x.req.query || now >= kept.valid_until) continue;
+      session_metrics::get().hits.Increment();
+      response out;
+      out.shared = kept.body;
+      out.cache = kept.cache;
+      out.limit = limit;
+      finish(x, std::move(out));
+      return true;
+    }
+    session_metrics::get().misses.Increment();
+    return false;
+  }
+
+  void keep_summary(const exchange& x, response& out,
+                    const std::array<std::uint32_t, topics>& seen) {
+    auto rule = x.matched->cache;
+    if (!rule.keep || out.status != 200 || !out.headers.empty()) return;
+    out.shared = make_shared_body(std::move(out.body));
+    if (!app->config.session.cache || !app->listening.load(std::memory_order_acquire)) return;
+    // A commit while the handler read may have been before or after its statement.
+    for (std::size_t i = 0; i < topics; ++i)
+      if ((rule.topics >> i & 1) && seen[i] != versions[i]) return;
+    std::erase_if(summaries,
+                  [&](const summary& s) { return s.of == x.matched && s.query == x.req.query; });
+    if (summaries.size() >= most_cached) summaries.erase(summaries.begin());
+    summaries.push_back({x.matched, std::string{x.req.query}, out.shared, out.cache,
+                         out.valid_until.value_or(time_point::max())});
+  }
+
+  void refuse(exchange& x, const fault& f, const std::optional<limit_report>& limit) {
+    if (caller) x.answered_for = caller->id;
+    // The dialect's 429 body needs the waiting time, so the report is there before rendering.
+    x.result_of().limit = limit;
+    auto out = x.matched->face->render(f, x);
+    out.limit = limit;
+    out.log_detail = to_string(f);
+    finish(x, std::move(out));
+  }
+
+  void finish(exchange& x, response out) {
+    auto cacheable = out.status == 200 && out.cache != caching::no_store &&
+                     (x.req.verb == method::get || x.req.verb == method::head);
+    if (cacheable && !out.shared) out.shared = make_shared_body(std::move(out.body));
+    if (cacheable && matches(x.req.at(field::if_none_match), out.shared->etag)) out.status = 304;
+    x.answer(std::move(out));
+  }
+
+  // -- changes ------------------------------------------------------------------------------------
+
+  void on_changed(const std::vector<persistence::change>& changes) {
+    if (changes.empty()) return keep(); // INTERNAL: time to save the windows
+    for (auto& c : changes) {
+      if (!c.who.empty() && c.who != key.who) continue;
+      auto index = static_cast<std::size_t>(c.what);
+      ++versions[index];
+      if (c.what == persistence::topic::identity && !key.who.empty()) loaded = false;
+      std::erase_if(summaries, [&](const summary& s) { return s.of->cache.topics >> index & 1; });
+    }
+  }
+
+  void on_committed(const std::vector<persistence::change>& changes) override {
+    on_changed(changes); // the writer's own next read must not be stale
+  }
+
+  void drop_bodies() {
+    summaries.clear();
+    summaries.shrink_to_fit();
+  }
+
+  void end() {
+    ending = true;
+    if (in_flight() == 0 && waiting.empty()) quit();
+  }
+
+  void on_idle() override {
+    if (ending && waiting.empty()) quit();
+  }
+
+  void quit() {
+    keep();
+    self()->send(app->front_end, session_ended{key.text()});
+    self()->quit();
+  }
+
+  services* app = nullptr;
+  session_key key{};
+  std::shared_ptr<last_use> used{};
+
+  bool opened = false; // windows have been restored
+  bool loaded = false; // `caller` and `logins` are those of the database
+  bool loading = false;
+  bool ending = false;
+  bool save_pending = false;
+  std::uint64_t generation = 0;
+  std::uint32_t versions_of_everything = 0;
+  std::array<std::uint32_t, topics> versions{};
+  std::shared_ptr<const persistence::user> caller{};
+  std::vector<persistence::login_session> logins{};
+  std::vector<ticket> waiting{};
+  std::vector<std::pair<limit_class, sliding_window>> windows{};
+  std::vector<summary> summaries{};
+};
+
+session_actor::behavior_type session(session_actor::stateful_pointer<session_state> self,
+                                     services* app, session_key key,
+                                     std::shared_ptr<last_use> used) {
+  self->state.app = app;
+  self->state.key = std::move(key);
+  self->state.used = std::move(used);
+  return {
+      [self](incoming& x) { self->state.serve(std::move(x.what)); },
+      [self](const changed& c) { self->state.on_changed(c.what); },
+      [self](const trim&) { self->state.drop_bodies(); },
+      [self](const passivate&) { self->state.end(); },
+  };
+}
+
+} // namespace
+
+session_actor spawn_session(caf::actor_system& system, services& app, session_key key,
+                            std::shared_ptr<last_use> used) {
+  return system.spawn(session, &app, std::move(key), std::move(used));
+}
+
+} // namespace binnacle

@@ -1,0 +1,219 @@
+#include "actors/timers.hpp"
+
+#include "actors/async.hpp"
+#include "config/base/json.hpp"
+#include "config/base/log.hpp"
+#include "config/base/metrics.hpp"
+#include "persistence/database.hpp"
+#include "persistence/rate_windows.hpp"
+#include "persistence/users.hpp"
+
+#include <algorithm>
+#include <array>
+#include <caf/actor_system.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <random>
+
+namespace binnacle {
+namespace {
+
+using persistence::access;
+
+constexpr seconds heartbeat{1};
+constexpr seconds storage_patience{10};
+/// After a database or an actor was not there.
+constexpr seconds soon{5};
+/// A run that another node claimed is looked at again after this: that node may have died.
+constexpr seconds second_look{60};
+/// Hours that another collector was at are free again by then if it has died.
+constexpr seconds after_held_hours{45};
+/// A long backfill may take that long; our claim on the timer does not, as hours have their own.
+constexpr hours collection_patience{6};
+constexpr seconds show_interval{60};
+
+/// What a run did: JSON for the table, and whether to run once more outside the schedule.
+struct run_outcome {
+  std::string json{};
+  std::optional<seconds> again_in{};
+};
+
+struct schedule {
+  const char* name;
+  milliseconds interval{};
+  milliseconds jitter{};
+  milliseconds lease{};
+  bool always = false; // run at the next chance even if no run is due
+  bool running = false;
+  time_point not_before{};
+};
+
+struct timers_state : actor_scope<timers_actor::base> {
+  static inline constexpr const char* name = "timers";
+  explicit timers_state(timers_actor::pointer s) : actor_scope{s} {}
+  ~timers_state() { clear(); }
+
+  void tick() {
+    self()->delayed_send(timers_actor{self()}, heartbeat, caf::tick_atom_v);
+    log::flush();
+    auto now = app->time->now();
+    for (auto& s : schedules)
+      if (!s.running && now >= s.not_before) adopt(attend(s));
+    if (now >= next_show) {
+      next_show = now + show_interval;
+      adopt(show());
+    }
+  }
+
+  detached_frame attend(schedule& s) {
+    s.running = true;
+    try {
+      s.not_before = co_await run_if_due(s);
+    } catch (const std::exception& e) {
+      log::error("timer failed", {{"timer", s.name}, {"why", e.what()}});
+      s.not_before = app->time->now() + soon;
+    }
+    s.running = false;
+  }
+
+  /// When to look again.
+  task<time_point> run_if_due(schedule& s) {
+    std::string timer = s.name;
+    auto claim =
+        bind_sql(config.books.claim, timer, app->node, s.interval, s.lease, app->time->now());
+    auto claimed = co_await storage_call<bool>{*this, app->storage, storage_patience, access::write,
+                                               std::move(claim)};
+    if (!claimed) co_return app->time->now() + soon;
+    if (!*claimed && !s.always)
+      co_return std::min<time_point>(next_of(s), app->time->now() + second_look);
+
+    s.always = false;
+    auto outcome = co_await run(s);
+    if (*claimed) {
+      auto finish = bind_sql(config.books.finish, timer, app->node, outcome.json, app->time->now());
+      auto finished = co_await storage_call<done>{*this, app->storage, storage_patience,
+                                                  access::write, std::move(finish)};
+      if (!finished) log::warn("timer not finished", {{"why", to_string(finished.error())}});
+      adopt(show());
+    }
+    if (!outcome.again_in) co_return next_of(s);
+    s.always = true;
+    co_return std::min<time_point>(next_of(s), app->time->now() + *outcome.again_in);
+  }
+
+  task<run_outcome> run(schedule& s) {
+    if (&s == &schedules[collecting]) co_return co_await collect();
+    co_return co_await sweep();
+  }
+
+  task<run_outcome> collect() {
+    run_outcome out;
+    auto got =
+        co_await asking<collection, timers_actor::base, usage_collector_actor, collect_usage>{
+            *this, self(), app->usage_collector, collection_patience, collect_usage{}};
+    if (got) {
+      out.json = json::to_text(json::object{{"successful", got->successful},
+                                            {"failed", got->failed},
+                                            {"hours", got->hours},
+                                            {"hoursHeld", got->held}});
+      if (got->held > 0) out.again_in = after_held_hours;
+    } else if (got.error().code == errc::unprocessable) {
+      out.json = json::to_text(json::object{{"skipped", "no cluster has a kubeconfig"}});
+    } else {
+      out.json = json::to_text(json::object{{"error", describe(got.error().code).name}});
+      out.again_in = second_look;
+    }
+    co_return std::move(out);
+  }
+
+  task<run_outcome> sweep() {
+    run_outcome out;
+    auto body = bind_sql(config.books.sweep, app->time->now());
+    auto swept = co_await storage_call<std::int64_t>{*this, app->storage, storage_patience,
+                                                     access::write, std::move(body)};
+    if (swept)
+      out.json = json::to_text(json::object{{"deleted", *swept}});
+    else
+      out.json = json::to_text(json::object{{"error", describe(swept.error().code).name}});
+    co_return std::move(out);
+  }
+
+  /// The next multiple of the interval, where runs become due, and a bit.
+  time_point next_of(const schedule& s) {
+    auto now = std::chrono::floor<milliseconds>(app->time->now());
+    auto next = now - now.time_since_epoch() % s.interval + s.interval;
+    auto bit = static_cast<double>(s.jitter.count()) * config.random();
+    return next + milliseconds{static_cast<std::int64_t>(bit)};
+  }
+
+  detached_frame show() {
+    try {
+      auto body = bind_sql(config.books.list);
+      auto runs = co_await storage_call<std::vector<persistence::timer_run>>{
+          *this, app->storage, storage_patience, access::read, std::move(body)};
+      if (!runs) co_return;
+      for (const auto& r : *runs) {
+        show_one("binnacle_timer_last_run_seconds", "Unix time of the last start", r.name,
+                 r.last_started);
+        show_one("binnacle_timer_next_run_seconds", "Unix time at which a run is due", r.name,
+                 r.next_due);
+      }
+    } catch (const std::exception& e) {
+      log::warn("timers not shown", {{"why", e.what()}});
+    }
+  }
+  static void show_one(const char* metric, const char* help, const std::string& timer,
+                       const std::optional<time_point>& when) {
+    if (when)
+      metrics::gauge(metric, help, {{"timer", timer}})
+          .Set(static_cast<double>(unix_seconds(*when)));
+  }
+
+  static constexpr std::size_t collecting = 0;
+  services* app = nullptr;
+  timers_config config{};
+  std::vector<schedule> schedules{}; // never resized while a frame refers to one
+  time_point next_show{};
+};
+
+std::function<double()> any_fraction() {
+  auto engine = std::make_shared<std::minstd_rand>(std::random_device{}());
+  return [engine] { return std::uniform_real_distribution<>{0, 1}(*engine); };
+}
+
+timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> self, services* app,
+                                   timers_config config) {
+  auto& state = self->state;
+  state.app = app;
+  state.config = std::move(config);
+  if (!state.config.random) state.config.random = any_fraction();
+  const auto& collector = app->config.collector;
+  state.schedules.push_back({.name = "collect",
+                             .interval = collector.interval,
+                             .jitter = collector.jitter,
+                             .lease = minutes{15},
+                             .always = true});
+  state.schedules.push_back(
+      {.name = "sweep", .interval = minutes{10}, .jitter = minutes{1}, .lease = minutes{2}});
+  if (!collector.enabled) state.schedules[timers_state::collecting].not_before = time_point::max();
+  self->send(timers_actor{self}, caf::tick_atom_v);
+  return {[self](caf::tick_atom) { self->state.tick(); }};
+}
+
+} // namespace
+
+timer_books::timer_books() {
+  sweep = [](tx& in, time_point now) -> result<std::int64_t> {
+    auto logins = persistence::delete_expired_login_sessions(in, now);
+    if (!logins) return logins;
+    auto windows = persistence::delete_expired_rate_windows(in, now);
+    if (!windows) return windows;
+    return *logins + *windows;
+  };
+}
+
+timers_actor spawn_timers(caf::actor_system& system, services& app, timers_config config) {
+  return system.spawn(timers, &app, std::move(config));
+}
+
+} // namespace binnacle

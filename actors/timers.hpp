@@ -1,0 +1,43 @@
+/// Runs the schedules: the collection of usage, and the sweep of expired rows.
+///
+/// Each run is claimed in the database, so that one node of many does it; a node that dies during a
+/// run loses its claim after a while. Nodes look at different moments (jitter). At its start a node
+/// collects right away what was missed while nothing ran. A database that is down is tried again
+/// within seconds. When the runs were and will be is in the table `timers`, and in the metrics
+/// binnacle_timer_last_run_seconds and binnacle_timer_next_run_seconds, which every node shows.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/services.hpp"
+#include "persistence/usage.hpp"
+
+#include <caf/fwd.hpp>
+#include <functional>
+
+namespace binnacle {
+
+/// What the timers want of the database: functions of persistence/.
+struct timer_books {
+  using tx = persistence::transaction;
+  std::function<result<bool>(tx&, const std::string& name, const std::string& holder,
+                             milliseconds interval, milliseconds lease, time_point now)>
+      claim = persistence::claim_timer;
+  std::function<result<done>(tx&, const std::string& name, const std::string& holder,
+                             const std::string& outcome, time_point now)>
+      finish = persistence::finish_timer;
+  std::function<result<std::vector<persistence::timer_run>>(tx&)> list = persistence::list_timers;
+  /// Deletes login sessions and rate-limit windows that have expired; how many rows.
+  std::function<result<std::int64_t>(tx&, time_point now)> sweep;
+
+  timer_books();
+};
+
+struct timers_config {
+  // For deterministic tests.
+  timer_books books{};
+  std::function<double()> random{}; // in [0, 1), for the jitter
+};
+
+timers_actor spawn_timers(caf::actor_system& system, services& app, timers_config config = {});
+
+} // namespace binnacle

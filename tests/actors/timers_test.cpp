@@ -1,0 +1,195 @@
+#include "actors/timers.hpp"
+
+#include "deterministic_system.hpp"
+
+namespace binnacle {
+namespace {
+
+using namespace std::chrono_literals;
+using persistence::timer_run;
+
+class timers_test : public testing::deterministic_system {
+protected:
+  struct collector_state {
+    explicit collector_state(usage_collector_actor::pointer) {}
+  };
+  static usage_collector_actor::behavior_type
+  collector(usage_collector_actor::stateful_pointer<collector_state>, timers_test* test) {
+    return {[test](const collect_usage& what) -> caf::result<collection> {
+              EXPECT_EQ(what.from, 0);
+              EXPECT_EQ(what.to, 0);
+              ++test->collections;
+              if (test->refusal != errc::none) return test->refusal;
+              return collection{.successful = 2, .hours = 3, .held = test->held};
+            },
+            [](caf::tick_atom) {}};
+  }
+
+  /// The rules of persistence/timers.cpp, in memory.
+  timer_books books() {
+    timer_books out;
+    out.claim = [this](auto&, const std::string& name, const std::string& holder,
+                       milliseconds interval, milliseconds lease, time_point now) -> result<bool> {
+      auto& mine = rows[name];
+      auto due = mine.holder.empty() ? mine.next_due <= now : mine.until <= now;
+      if (!due) return false;
+      auto since = std::chrono::floor<milliseconds>(now.time_since_epoch());
+      mine.next_due = time_point{since - since % interval + interval};
+      mine.holder = holder;
+      mine.until = now + lease;
+      ++mine.runs;
+      return true;
+    };
+    out.finish = [this](auto&, const std::string& name, const std::string&,
+                        const std::string& outcome, time_point) -> result<done> {
+      rows[name].holder.clear();
+      rows[name].outcome = outcome;
+      return done{};
+    };
+    out.list = [](auto&) -> result<std::vector<timer_run>> { return std::vector<timer_run>{}; };
+    out.sweep = [this](auto&, time_point) -> result<std::int64_t> {
+      ++sweeps;
+      return 7;
+    };
+    return out;
+  }
+
+  void start_timers() {
+    app.time = &time;
+    app.node = "node-1";
+    app.storage = owned(
+        testing::spawn_fake_storage<bool, done, std::int64_t, std::vector<timer_run>>(system, db));
+    app.usage_collector = owned(system.spawn(collector, this));
+    owned(spawn_timers(system, app, {.books = books(), .random = [] { return 0.5; }}));
+    run();
+  }
+
+  struct row {
+    std::string holder{};
+    time_point until{};
+    time_point next_due{};
+    std::string outcome{};
+    int runs = 0;
+  };
+  testing::fake_database db{};
+  services app{};
+  std::map<std::string, row> rows{};
+  int collections = 0;
+  int sweeps = 0;
+  std::int64_t held = 0;
+  errc refusal = errc::none;
+};
+
+TEST_F(timers_test, CollectsAtTheStartAndThenAtEveryFullHour) {
+  start_timers(); // at 12:20:30
+  EXPECT_EQ(collections, 1);
+  EXPECT_EQ(rows["collect"].outcome, R"({"successful":2,"failed":0,"hours":3,"hoursHeld":0})");
+
+  pass(39min + 30s);
+  EXPECT_EQ(collections, 1);
+  pass(14s);
+  EXPECT_EQ(collections, 1);
+  pass(2s); // half of the jitter of 30 s
+  EXPECT_EQ(collections, 2);
+  pass(1h);
+  EXPECT_EQ(collections, 3);
+}
+
+TEST_F(timers_test, CatchesUpAtTheStartEvenWhenNoRunIsDue) {
+  rows["collect"].next_due = time.now() + 30min;
+
+  start_timers();
+
+  EXPECT_EQ(collections, 1);
+  EXPECT_EQ(rows["collect"].runs, 0);
+}
+
+TEST_F(timers_test, LeavesARunToTheNodeThatClaimedIt) {
+  start_timers();
+  rows["collect"].next_due = time.now() + 10h;
+
+  pass(2h);
+
+  EXPECT_EQ(collections, 1);
+}
+
+TEST_F(timers_test, TakesOverFromANodeThatDied) {
+  start_timers();
+  rows["collect"].holder = "node-2";
+  rows["collect"].until = *parse_iso("2026-03-10T13:10:00Z");
+
+  pass(49min); // 13:09:30
+  EXPECT_EQ(collections, 1);
+  pass(2min);
+
+  EXPECT_EQ(collections, 2);
+  EXPECT_EQ(rows["collect"].holder, "");
+}
+
+TEST_F(timers_test, TriesAgainSoonWhileTheDatabaseIsDown) {
+  db.up = false;
+  start_timers();
+  pass(60s);
+  EXPECT_EQ(collections, 0);
+
+  db.up = true;
+  pass(6s);
+
+  EXPECT_EQ(collections, 1);
+}
+
+TEST_F(timers_test, LooksAgainAtHoursThatAnotherCollectorHeld) {
+  held = 5;
+  start_timers();
+  held = 0;
+
+  pass(50s);
+  EXPECT_EQ(collections, 2);
+
+  pass(10min);
+  EXPECT_EQ(collections, 2);
+}
+
+TEST_F(timers_test, RepeatsACollectionThatFailedAfterAMinute) {
+  refusal = errc::unavailable;
+  start_timers();
+  EXPECT_EQ(rows["collect"].outcome, R"({"error":"unavailable"})");
+  pass(59s);
+  EXPECT_EQ(collections, 1);
+
+  refusal = errc::none;
+  pass(3s);
+
+  EXPECT_EQ(collections, 2);
+}
+
+TEST_F(timers_test, HasNothingToRepeatWithoutClusters) {
+  refusal = errc::unprocessable;
+  start_timers();
+  pass(10min);
+
+  EXPECT_EQ(collections, 1);
+  EXPECT_EQ(rows["collect"].outcome, R"({"skipped":"no cluster has a kubeconfig"})");
+}
+
+TEST_F(timers_test, DoesNotCollectWhenSwitchedOff) {
+  app.config.collector.enabled = false;
+  start_timers();
+  pass(2h);
+
+  EXPECT_EQ(collections, 0);
+  EXPECT_GT(sweeps, 0);
+}
+
+TEST_F(timers_test, SweepsEveryTenMinutes) {
+  start_timers();
+  EXPECT_EQ(sweeps, 1);
+  EXPECT_EQ(rows["sweep"].outcome, R"({"deleted":7})");
+
+  pass(1h);
+
+  EXPECT_EQ(sweeps, 7);
+}
+
+} // namespace
+} // namespace binnacle
