@@ -1,0 +1,274 @@
+#include "commands.hpp"
+
+#include "actors/messages.hpp"
+#include "config/base/log.hpp"
+#include "http/service.hpp"
+#include "installation.hpp"
+#include "integrations/passwords.hpp"
+#include "integrations/tokens.hpp"
+#include "persistence/clusters.hpp"
+#include "persistence/migrations.hpp"
+#include "persistence/users.hpp"
+
+#include <algorithm>
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <iostream>
+#include <unistd.h>
+
+namespace binnacle::commands {
+namespace {
+
+int complain(const fault& f) {
+  std::cerr << "binnacle: " << f.message();
+  if (!f.detail.empty()) std::cerr << " (" << f.detail << ")";
+  std::cerr << "\n";
+  switch (f.code) {
+  case errc::bad_request:
+    return usage;
+  case errc::unavailable:
+  case errc::conflict:
+    return unavailable;
+  default:
+    return failed;
+  }
+}
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+bool is_email(const std::string& text) {
+  auto at = text.find('@');
+  return at != text.npos && at > 0 && at + 1 < text.size() && text.size() <= 254 &&
+         text.find_first_of(" \t\r\n\"<>") == text.npos && text.rfind('@') == at;
+}
+
+/// A line on standard error that is drawn over and over; nothing when that is no terminal.
+class progress_bar {
+public:
+  void show(std::int64_t finished, std::int64_t total) {
+    if (!terminal_ || total <= 0) return;
+    constexpr std::int64_t width = 40;
+    auto filled = width * finished / total;
+    std::string bar(static_cast<std::size_t>(filled), '#');
+    bar.append(static_cast<std::size_t>(width - filled), '.');
+    std::cerr << "\r[" << bar << "] " << finished << "/" << total << " hours" << std::flush;
+    drawn_ = true;
+  }
+  ~progress_bar() {
+    if (drawn_) std::cerr << "\n";
+  }
+
+private:
+  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  bool drawn_ = false;
+};
+
+/// Opens the installation's database, brings the schema up to date, and runs `body` on it.
+int with_database(settings& config, const std::function<int(persistence::database&)>& body) {
+  auto installed = installation::open(config);
+  if (!installed) return complain(installed.error());
+  if (auto applied = persistence::migrate((*installed)->database()); !applied)
+    return complain(applied.error());
+  persistence::database db{(*installed)->database()};
+  return body(db);
+}
+
+} // namespace
+
+int serve(settings config) {
+  auto began = std::chrono::steady_clock::now();
+  auto installed = installation::open(config, false);
+  if (!installed) return complain(installed.error());
+  auto applied = persistence::migrate((*installed)->database());
+  if (!applied) return complain(applied.error());
+  auto local_accounts = config.identity.local_accounts;
+  auto scale = config.rate_limit_scale;
+  auto started = http::service::start(config);
+  if (!started) return complain(started.error());
+  auto& running = **started;
+
+  auto address = config.http.listen.substr(0, config.http.listen.rfind(':'));
+  auto url = "http://" + address + ":" + std::to_string(running.port());
+  auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+  std::cout << (*installed)->summary() << "\n";
+  if (!applied->empty())
+    std::cout << "Schema: applied " << applied->size() << " migration(s), last " << applied->back()
+              << "\n";
+  std::cout << "Binnacle is ready at " << url << " after " << took.count() << " ms.\n";
+  if (scale != 1) std::cout << "WARNING: every rate limit is multiplied by " << scale << ".\n";
+  if (local_accounts) {
+    bool empty = true;
+    persistence::database db{(*installed)->database()};
+    (void)db.run(persistence::access::read, [&](persistence::transaction& tx) -> result<done> {
+      auto any = persistence::any_user(tx);
+      if (!any) return any.error();
+      empty = !*any;
+      return done{};
+    });
+    if (empty)
+      std::cout << "Next: create the first admin:\n  curl -X POST " << url
+                << "/api/setup -H 'Content-Type: application/json' \\\n"
+                   "    -d '{\"username\":\"admin\",\"password\":\"choose one of 8 to 72\"}'\n";
+  }
+  std::cout << "Stop with Ctrl-C." << std::endl;
+
+  auto by_signal = running.wait();
+  std::cout << "\nStopping: answering what is in flight ..." << std::endl;
+  auto cut_off = running.stop();
+  if (cut_off > 0) std::cout << cut_off << " connection(s) had to be cut off.\n";
+  started->reset();
+  installed->reset();
+  std::cout << "Stopped." << std::endl;
+  return by_signal ? ok : internal;
+}
+
+int migrate(settings config, bool dry_run) {
+  auto installed = installation::open(config);
+  if (!installed) return complain(installed.error());
+  auto applied = persistence::migrate((*installed)->database(), dry_run);
+  if (!applied) return complain(applied.error());
+  for (auto& name : *applied) std::cout << (dry_run ? "would apply " : "applied ") << name << "\n";
+  if (applied->empty()) std::cout << "The schema is up to date.\n";
+  return ok;
+}
+
+int collect(settings config, const collect_options& options) {
+  collect_usage request{.again = options.again, .dry_run = options.dry_run};
+  if (!options.from.empty() || !options.to.empty()) {
+    auto from = parse_iso(options.from), to = parse_iso(options.to);
+    if (!from || !to || *to <= *from || start_of_hour(*from) != *from ||
+        start_of_hour(*to) != *to) {
+      std::cerr << "binnacle: --from and --to take whole hours such as 2026-01-31T00:00:00Z, and "
+                   "--from comes first\n";
+      return usage;
+    }
+    request.from = unix_seconds(*from);
+    request.to = unix_seconds(*to);
+  }
+  auto installed = installation::open(config);
+  if (!installed) return complain(installed.error());
+  if (auto applied = persistence::migrate((*installed)->database()); !applied)
+    return complain(applied.error());
+  progress_bar bar;
+  http::service_options parts;
+  parts.listen = false;
+  parts.timers = false;
+  parts.on_progress = [&](std::int64_t finished, std::int64_t total) { bar.show(finished, total); };
+  auto started = http::service::start(config, parts);
+  if (!started) return complain(started.error());
+  auto code = static_cast<int>(failed);
+  {
+    caf::scoped_actor me{(*started)->system()};
+    me->request((*started)->app().usage_collector, caf::infinite, request)
+        .receive(
+            [&](const collection& c) {
+              std::cout << c.report << "\n";
+              code = c.failed == 0 ? ok : failed;
+            },
+            [&](const caf::error& e) {
+              std::cerr << "binnacle: the collection failed: " << (*started)->system().render(e)
+                        << "\n";
+            });
+  }
+  (*started)->stop();
+  return code;
+}
+
+int token(settings config, const std::string& address, bool admin) {
+  auto email = lower_case(address);
+  if (!is_email(email)) return complain(bad_field("email", "--email: not an email address"));
+  if (!config.identity.local_accounts)
+    return complain({errc::bad_request, "identity.local_accounts is off: tokens come from the "
+                                        "configured issuers"});
+  return with_database(config, [&](persistence::database& db) {
+    auto now = system_clock_source().now();
+    persistence::user who;
+    auto ran =
+        db.run(persistence::access::write, [&](persistence::transaction& tx) -> result<done> {
+          auto found = persistence::find_user_by_email(tx, email);
+          if (!found) return found.error();
+          if (*found) {
+            who = **found;
+            if (admin && !who.is_admin) return persistence::make_admin(tx, who.id, now);
+            return done{};
+          }
+          who = {.id = make_id<user_id>("usr_", now), .email = email, .is_admin = admin};
+          who.created_at = now;
+          return persistence::insert_user(tx, who);
+        });
+    if (!ran) return complain(ran.error());
+    if (who.status != "active") return complain({errc::forbidden, "that user is " + who.status});
+    auto key = integrations::signing_key::open(config.data_dir + "/secrets/token-signing-key.pem");
+    if (!key) return complain(key.error());
+    integrations::token_claims claims{.issuer = config.identity.issuer,
+                                      .subject = who.id.value,
+                                      .email = who.email,
+                                      .kind = "access",
+                                      .session_version = who.session_version,
+                                      .issued_at = now,
+                                      .expires_at = now + config.identity.access_token_life};
+    std::cout << (*key)->sign(claims) << "\n";
+    return static_cast<int>(ok);
+  });
+}
+
+int add_user(settings config, const user_options& options) {
+  std::string password;
+  if (::isatty(STDIN_FILENO) == 1) std::cerr << "Password: " << std::flush;
+  std::getline(std::cin, password);
+  auto email = lower_case(options.email);
+  if (!email.empty() && !is_email(email))
+    return complain(bad_field("email", "--email: not an email address"));
+  if (password.size() < 8 || password.size() > 72)
+    return complain(bad_field("password", "the password must have 8 to 72 bytes"));
+  auto clean = options.username.size() >= 3 && options.username.size() <= 50 &&
+               std::ranges::all_of(options.username, [](unsigned char c) {
+                 return std::isalnum(c) != 0 || c == '_' || c == '-';
+               });
+  if (!clean) return complain(bad_field("username", "--username: 3 to 50 of a-z A-Z 0-9 _ -"));
+  return with_database(config, [&](persistence::database& db) {
+    auto now = system_clock_source().now();
+    persistence::user who{.id = make_id<user_id>("usr_", now),
+                          .username = options.username,
+                          .email = email,
+                          .password_hash = integrations::hash_password(secret{password}),
+                          .is_admin = options.admin};
+    who.created_at = now;
+    auto ran = db.run(persistence::access::write, [&](persistence::transaction& tx) {
+      return persistence::insert_user(tx, who);
+    });
+    if (!ran) return complain(ran.error());
+    std::cout << who.id.value << "\n";
+    return static_cast<int>(ok);
+  });
+}
+
+int add_project(settings config, const project_options& options) {
+  return with_database(config, [&](persistence::database& db) {
+    auto now = system_clock_source().now();
+    auto ran =
+        db.run(persistence::access::write, [&](persistence::transaction& tx) -> result<done> {
+          auto who = persistence::find_user_by_email(tx, lower_case(options.email));
+          if (!who) return who.error();
+          if (!*who) return fault{errc::not_found, "no user with email " + options.email};
+          auto cluster = persistence::find_cluster_by_name(tx, options.cluster);
+          if (!cluster) return cluster.error();
+          if (!*cluster) return fault{errc::not_found, "no cluster with name " + options.cluster};
+          persistence::project p{.owner = (*who)->id,
+                                 .cluster = (*cluster)->id,
+                                 .name = options.name.empty() ? options.name_space : options.name,
+                                 .name_space = options.name_space};
+          auto assigned = persistence::assign_project(tx, p, now);
+          if (!assigned) return assigned;
+          return persistence::assign_cluster(tx, p.owner, p.cluster, user_id{}, now);
+        });
+    if (!ran) return complain(ran.error());
+    std::cout << options.cluster << "/" << options.name_space << " -> " << options.email << "\n";
+    return static_cast<int>(ok);
+  });
+}
+
+} // namespace binnacle::commands

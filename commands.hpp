@@ -1,0 +1,53 @@
+/// The commands of `binnacle`. Each returns the process's exit code.
+#pragma once
+
+#include "config/settings.hpp"
+
+#include <optional>
+#include <string>
+
+namespace binnacle::commands {
+
+/// Exit codes, after sysexits.h where it has one.
+enum exit_code : int {
+  ok = 0,
+  failed = 1,       // it ran, and the answer is no (doctor found a fault, some hours failed)
+  usage = 2,        // the command line is wrong
+  unavailable = 69, // database or port cannot be had
+  internal = 70,    // a bug: an actor could not be kept alive
+  bad_config = 78,
+};
+
+/// Runs the service until SIGINT or SIGTERM.
+int serve(settings config);
+/// Applies missing migrations, or lists them.
+int migrate(settings config, bool dry_run);
+/// Collects and books usage; without a range, what is missing and the present hour.
+struct collect_options {
+  std::string from{}; // RFC 3339; empty: none
+  std::string to{};
+  bool again = false;
+  bool dry_run = false;
+};
+int collect(settings config, const collect_options& options);
+/// Prints an access token of the user with this email, making the user if there is none.
+int token(settings config, const std::string& email, bool admin);
+/// Adds a user who logs in with a password read from standard input.
+struct user_options {
+  std::string username{};
+  std::string email{};
+  bool admin = false;
+};
+int add_user(settings config, const user_options& options);
+/// From now on this namespace of a cluster is this user's project.
+struct project_options {
+  std::string email{};
+  std::string cluster{}; // name
+  std::string name_space{};
+  std::string name{}; // empty: the namespace
+};
+int add_project(settings config, const project_options& options);
+/// Checks configuration, database, migrations, clusters and clocks; says what to do about faults.
+int doctor(settings config, const std::string& config_file);
+
+} // namespace binnacle::commands

@@ -1,0 +1,462 @@
+#include "http/connection.hpp"
+
+#include "actors/runtime/asio_scheduler.hpp"
+#include "config/base/log.hpp"
+#include "config/base/secret.hpp"
+#include "http/response_writer.hpp"
+#include "http/surfaces.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <caf/send.hpp>
+#include <cstring>
+#include <sys/socket.h>
+
+namespace binnacle::http {
+namespace {
+
+namespace net = boost::asio;
+using steady = std::chrono::steady_clock;
+
+constexpr std::size_t small_buffer = 4'096;
+constexpr int most_resubmissions = 3;
+/// After an early error the client may still be sending; its bytes are read and dropped for a
+/// while, since closing at once would reset the connection and may lose our answer.
+constexpr milliseconds linger_time{2'000};
+constexpr std::size_t linger_bytes = 1'048'576;
+constexpr milliseconds body_grace{5'000};
+constexpr std::string_view continue_100 = "HTTP/1.1 100 Continue\r\n\r\n";
+
+bool is_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= 128 && std::ranges::all_of(id, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.' || c == ':';
+  });
+}
+
+/// version 00: "00-<32 hex>-<16 hex>-<2 hex>", neither id all zero (W3C Trace Context §3.2).
+bool is_traceparent(std::string_view t) {
+  if (t.size() != 55 || !t.starts_with("00-") || t[35] != '-' || t[52] != '-') return false;
+  auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  auto trace = t.substr(3, 32), span = t.substr(36, 16), flags = t.substr(53, 2);
+  return std::ranges::all_of(trace, is_hex) && std::ranges::all_of(span, is_hex) &&
+         std::ranges::all_of(flags, is_hex) && trace.find_first_not_of('0') != trace.npos &&
+         span.find_first_not_of('0') != span.npos;
+}
+
+/// The same trace with a span of our own.
+std::string child_of(std::string_view traceparent, std::string_view seed) {
+  static constexpr std::string_view hex = "0123456789abcdef";
+  std::string out{traceparent};
+  auto bits = std::hash<std::string_view>{}(seed) | 1;
+  for (std::size_t i = 0; i < 16; ++i, bits >>= 4) out[36 + i] = hex[bits & 15];
+  return out;
+}
+
+} // namespace
+
+/// The exchange of a connection. While it is lent out it keeps the connection alive.
+class connection::own_exchange final : public exchange {
+public:
+  std::shared_ptr<connection> owner{};
+  int resubmissions = 0;
+
+  using exchange::lent_out;
+  using exchange::release;
+  using exchange::reset;
+
+private:
+  void on_answer() override { owner->on_answer(); }
+  void on_dropped() override {
+    // Not begun: its session ended before it looked at it. Begun: it was lost on the way.
+    if (!begun() && resubmissions++ < most_resubmissions) return owner->resubmit();
+    auto lost = internal_fault("the request was dropped without an answer");
+    if (!begun()) lost = {errc::unavailable, {}, {}, "no session took the request"};
+    auto& face = matched ? *matched->face : operations;
+    auto out = face.render(lost, *this);
+    out.log_detail = to_string(lost);
+    answer(std::move(out));
+  }
+};
+
+connection::connection(socket_type socket, net::ip::address peer,
+                       environment_of_connections& shared)
+    : socket_{std::move(socket)}, peer_{std::move(peer)}, shared_{shared},
+      limits_{shared.app.config.http}, in_(small_buffer), x_{new own_exchange} {
+  boost::system::error_code ignored;
+  socket_.set_option(net::ip::tcp::no_delay{true}, ignored);
+  socket_.non_blocking(true, ignored);
+}
+
+connection::~connection() {
+  shared_.forget(*this);
+  x_->release();
+}
+
+void connection::start() {
+  enter(phase::idle, limits_.header_timeout);
+  read_more();
+}
+
+void connection::enter(phase p, milliseconds patience) {
+  std::lock_guard lock{guard_};
+  phase_ = p;
+  deadline_ = steady::now() + patience;
+}
+
+// -- reading --------------------------------------------------------------------------------------
+
+void connection::run() {
+  for (;;) {
+    switch (parse()) {
+    case progress::need_more:
+      return read_more();
+    case progress::failed:
+      break; // answered, with an error
+    case progress::complete:
+      serve();
+      break;
+    }
+    // Answered on the spot, or by an actor while we were still here?
+    auto expected = turn::dispatching;
+    if (turn_.compare_exchange_strong(expected, turn::waiting, std::memory_order_acq_rel)) return;
+    if (!send()) return;
+    on_sent();
+    if (!keep_alive_) return;
+  }
+}
+
+connection::progress connection::parse() {
+  if (!parser_) {
+    // One empty line before a request is skipped (RFC 9112 §2.2).
+    if (in_end_ - in_begin_ >= 2 && std::memcmp(in_.data() + in_begin_, "\r\n", 2) == 0)
+      in_begin_ += 2;
+    if (in_begin_ == in_end_) return progress::need_more;
+    request_parser::renew(parser_, limits_);
+    head_seen_ = false;
+    turn_.store(turn::dispatching, std::memory_order_relaxed);
+    enter(phase::head, limits_.header_timeout);
+  }
+  while (!parser_->is_done()) {
+    boost::system::error_code error;
+    auto used = parser_->put(net::buffer(in_.data() + in_begin_, in_end_ - in_begin_), error);
+    in_begin_ += used;
+    if (error == boost::beast::http::error::need_more) error = {};
+    if (error) {
+      auto& why = parser_->refused();
+      auto status = why.status;
+      if (status == 0) {
+        status = error == boost::beast::http::error::header_limit  ? 431
+                 : error == boost::beast::http::error::bad_version ? 505
+                                                                   : 400;
+      }
+      body_unread_ = true;
+      refuse({errc_of_status(status), std::string{why.text}, {}, error.message()});
+      return progress::failed;
+    }
+    if (!head_seen_ && parser_->is_header_done()) {
+      head_seen_ = true;
+      on_head();
+      if (x_->answered()) return progress::failed;
+    }
+    body_bytes_.store(parser_->body_bytes(), std::memory_order_relaxed);
+    if (used == 0 && !parser_->is_done()) return progress::need_more;
+  }
+  return progress::complete;
+}
+
+/// The head is complete: what it asks for decides how large a body may follow.
+void connection::on_head() {
+  prepare();
+  auto found = shared_.routes.find(x_->req.verb, x_->req.path, x_->req.at(field::host));
+  x_->matched = found.to;
+  x_->method_known = found.what != match::outcome::wrong_method;
+  x_->req.params = std::move(found.params);
+  allow_ = std::move(found.allow);
+  auto limit = static_cast<std::uint64_t>(limits_.max_body_bytes);
+  if (found.to && found.to->max_body != 0) limit = found.to->max_body;
+  parser_->limit_body(limit);
+  if (parser_->content_length().value_or(0) > limit) {
+    body_unread_ = true;
+    return refuse({errc::payload_too_large});
+  }
+  if (!parser_->has_body()) return;
+  body_bytes_.store(0, std::memory_order_relaxed);
+  body_began_ = steady::now();
+  enter(phase::body, limits_.body_timeout);
+  if (parser_->expects_continue()) {
+    boost::system::error_code ignored; // 25 bytes on a fresh connection: they fit, or it is gone
+    socket_.write_some(net::buffer(continue_100), ignored);
+  }
+}
+
+void connection::read_more() {
+  if (in_begin_ == in_end_) {
+    in_begin_ = in_end_ = 0;
+  } else if (in_end_ == in_.size()) {
+    if (in_begin_ > 0) {
+      std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
+      in_end_ -= in_begin_;
+      in_begin_ = 0;
+    } else {
+      // The parser refuses a head over its limit, and takes a body as it comes: this ends.
+      in_.resize(in_.size() * 2);
+    }
+  }
+  socket_.async_read_some(
+      net::buffer(in_.data() + in_end_, in_.size() - in_end_),
+      [self = shared_from_this()](boost::system::error_code error, std::size_t bytes) {
+        self->on_read(error, bytes);
+      });
+}
+
+void connection::on_read(boost::system::error_code error, std::size_t bytes) {
+  if (phase_ == phase::lingering) {
+    if (!error && (out_size_ += bytes) < linger_bytes) linger();
+    return;
+  }
+  if (error) {
+    // A deadline shut our reading side: say so if a request had begun. Otherwise the client left.
+    if (timed_out_ && parser_) {
+      body_unread_ = true;
+      refuse({errc::request_timeout});
+      keep_alive_ = false;
+      if (send()) on_sent();
+    }
+    return;
+  }
+  in_end_ += bytes;
+  run();
+}
+
+// -- serving --------------------------------------------------------------------------------------
+
+void connection::prepare() {
+  auto& x = *x_;
+  auto& app = shared_.app;
+  parser_->describe(x.req);
+  x.received = app.time->now();
+  auto given = x.req.at(field::request_id);
+  x.id = is_request_id(given) ? std::string{given} : make_ulid(x.received);
+  auto trace = x.req.at(field::traceparent);
+  x.traceparent = is_traceparent(trace) ? child_of(trace, x.id) : std::string{};
+  auto trusted = shared_.proxies.contains(peer_);
+  x.req.client_address = limit_key(shared_.proxies.client(peer_, x.req.at(field::forwarded_for)));
+  x.req.secure = trusted && x.req.at(field::forwarded_proto) == "https";
+  if (auto host = x.req.at(field::forwarded_host); trusted && !host.empty())
+    x.req.fields[static_cast<std::size_t>(field::host)] = host;
+  keep_alive_ = parser_->keep_alive() && !app.draining.load(std::memory_order_relaxed);
+}
+
+void connection::serve() {
+  auto& x = *x_;
+  x.req.body = parser_->take_body();
+  enter(phase::handling, limits_.request_timeout);
+  if (!x.matched) {
+    for (auto& direct : direct_routes()) {
+      if (direct.path != x.req.path) continue;
+      if (x.req.verb == method::get || x.req.verb == method::head)
+        return answer_here(direct.answer(x.req, shared_.app));
+      allow_ = "GET, HEAD, OPTIONS";
+      if (x.req.verb != method::options) return refuse({errc::method_not_allowed});
+    }
+  }
+  if (x.req.verb == method::options && (x.matched || !allow_.empty() || x.req.path == "*")) {
+    if (allow_.empty()) allow_ = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
+    response out;
+    out.status = 204;
+    out.cache = caching::no_store;
+    return answer_here(std::move(out));
+  }
+  if (!x.matched) return refuse({errc::not_found});
+  dispatch();
+}
+
+bool connection::has_own_link() const {
+  if (!link_ || link_->face != x_->matched->face || x_->matched->who == access::cron) return false;
+  auto cookie = link_->face->session_cookie;
+  return constant_time_equal(link_->authorization, x_->req.at(field::authorization)) &&
+         constant_time_equal(link_->cookie,
+                             cookie.empty() ? std::string_view{} : x_->req.cookie(cookie)) &&
+         link_->address == x_->req.client_address;
+}
+
+void connection::dispatch() {
+  auto& x = *x_;
+  x.owner = shared_from_this();
+  x.resubmissions = 0;
+  if (!has_own_link()) {
+    caf::anon_send(shared_.app.front_end, incoming{ticket{x}});
+    return;
+  }
+  x.link = link_;
+  x.presented = link_->who;
+  runtime::handoff run_the_session_here;
+  caf::anon_send(link_->session, incoming{ticket{x}});
+}
+
+void connection::resubmit() { caf::anon_send(shared_.app.front_end, incoming{ticket{*x_}}); }
+
+void connection::answer_here(response r) {
+  x_->owner = shared_from_this();
+  x_->answer(std::move(r));
+}
+
+void connection::refuse(const fault& f) {
+  auto& x = *x_;
+  if (x.received == time_point{}) prepare();
+  auto found = shared_.routes.find(x.req.verb, x.req.path, x.req.at(field::host));
+  if (body_unread_) keep_alive_ = false;
+  auto out = found.face->render(f, x);
+  out.log_detail = f.detail;
+  answer_here(std::move(out));
+}
+
+/// On the answering thread, which may be ours, in the middle of run(), or another.
+void connection::on_answer() {
+  if (turn_.exchange(turn::answered, std::memory_order_acq_rel) != turn::waiting) return;
+  // Not from here: an actor is running, and what comes next may be another request for it.
+  net::post(socket_.get_executor(), [self = shared_from_this()] { self->continue_after_answer(); });
+}
+
+void connection::continue_after_answer() {
+  if (!send()) return;
+  on_sent();
+  if (keep_alive_) run();
+}
+
+// -- writing --------------------------------------------------------------------------------------
+
+/// True when everything was sent at once; otherwise the write goes on and continues by itself.
+bool connection::send() {
+  auto& x = *x_;
+  if (shared_.app.draining.load(std::memory_order_relaxed)) keep_alive_ = false;
+  enter(phase::writing, limits_.write_timeout);
+  out_head_.clear();
+  auto status = x.result_of().status;
+  auto show_allow = status == 405 || (x.req.verb == method::options && status == 204);
+  auto [body] = write_response(
+      x, {.keep_alive = keep_alive_, .allow = show_allow ? std::string_view{allow_} : ""},
+      out_head_, out_scratch_);
+  out_body_ = body;
+  out_size_ = out_head_.size() + body.size();
+  std::array<net::const_buffer, 2> buffers{net::buffer(out_head_),
+                                           net::buffer(body.data(), body.size())};
+  boost::system::error_code error;
+  auto sent = socket_.write_some(buffers, error);
+  if (!error && sent == out_size_) return true;
+  if (error && error != net::error::would_block) {
+    keep_alive_ = false; // the client has gone
+    return true;
+  }
+  auto head_left = out_head_.size() - std::min(sent, out_head_.size());
+  auto body_sent = sent - (out_head_.size() - head_left);
+  buffers = {net::buffer(out_head_.data() + out_head_.size() - head_left, head_left),
+             net::buffer(body.data() + body_sent, body.size() - body_sent)};
+  net::async_write(socket_, buffers,
+                   [self = shared_from_this()](boost::system::error_code failed, std::size_t) {
+                     if (failed) self->keep_alive_ = false;
+                     self->on_sent();
+                     if (self->keep_alive_) self->run();
+                   });
+  return false;
+}
+
+/// The answer is out: record it and make ready for the next request, or say goodbye.
+void connection::on_sent() {
+  auto& x = *x_;
+  shared_.log.record(x, out_size_);
+  if (x.link && x.link->reusable) link_ = x.link;
+  auto keep_me = std::move(x.owner);
+  parser_.reset();
+  if (x.lent_out()) {
+    // An actor still holds a ticket: that exchange is its, we take a new one.
+    auto* fresh = new own_exchange;
+    {
+      std::lock_guard lock{guard_};
+      std::swap(x_, fresh);
+    }
+    fresh->release();
+  } else {
+    x.reset();
+    x.received = {};
+  }
+  if (out_scratch_.size() > small_buffer) out_scratch_ = {};
+  if (in_.size() > 4 * small_buffer && in_begin_ == in_end_) {
+    in_ = std::vector<char>(small_buffer);
+    in_begin_ = in_end_ = 0;
+  }
+  if (keep_alive_) return enter(phase::idle, limits_.idle_timeout);
+  boost::system::error_code ignored;
+  socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
+  if (!body_unread_) return;
+  out_size_ = 0;
+  enter(phase::lingering, linger_time);
+  linger();
+}
+
+void connection::linger() {
+  socket_.async_read_some(
+      net::buffer(in_),
+      [self = shared_from_this()](boost::system::error_code error, std::size_t bytes) {
+        self->on_read(error, bytes);
+      });
+}
+
+// -- deadlines ------------------------------------------------------------------------------------
+
+void connection::check_deadline(steady::time_point now, bool draining) {
+  ticket late;
+  {
+    std::lock_guard lock{guard_};
+    auto passed = now >= deadline_;
+    switch (phase_) {
+    case phase::idle: {
+      // While stopping, a client that has said nothing for a second will not be missed.
+      auto silent_since = deadline_ - limits_.idle_timeout;
+      if (passed || (draining && now - silent_since >= seconds{1}))
+        ::shutdown(socket_.native_handle(), SHUT_RDWR);
+      return;
+    }
+    case phase::body: {
+      auto spent = now - body_began_;
+      auto received = static_cast<double>(body_bytes_.load(std::memory_order_relaxed));
+      auto due =
+          std::chrono::duration<double>(spent).count() * static_cast<double>(limits_.min_body_rate);
+      passed = passed || (spent > body_grace && received < due);
+      [[fallthrough]];
+    }
+    case phase::head:
+      if (!passed || timed_out_) return;
+      timed_out_ = true;
+      ::shutdown(socket_.native_handle(), SHUT_RD); // the pending read ends; it answers 408
+      return;
+    case phase::writing:
+    case phase::lingering:
+      if (passed) ::shutdown(socket_.native_handle(), SHUT_RDWR);
+      return;
+    case phase::handling:
+      if (!passed || x_->answered()) return;
+      late = ticket{*x_};
+      break;
+    }
+  }
+  // Nobody answered in time. The actor that still works on it keeps its ticket; we hang up after
+  // this answer, so the two cannot be mixed up.
+  fault f{errc::timed_out, {}, {}, "no answer within the request timeout"};
+  auto& face = late->matched ? *late->matched->face : operations;
+  auto out = face.render(f, *late);
+  out.log_detail = to_string(f);
+  keep_alive_ = false;
+  late->answer(std::move(out));
+}
+
+void connection::cut_off() {
+  std::lock_guard lock{guard_};
+  ::shutdown(socket_.native_handle(), SHUT_RDWR);
+}
+
+} // namespace binnacle::http

@@ -1,0 +1,110 @@
+#include "http/journal.hpp"
+
+#include "actors/route.hpp"
+#include "config/base/json.hpp"
+#include "config/base/log.hpp"
+#include "config/base/metrics.hpp"
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+namespace binnacle::http {
+namespace {
+
+/// Counters of one route and method, found without a lock after the first request.
+struct route_counters {
+  std::array<std::atomic<prometheus::Counter*>, 600> by_status{};
+  prometheus::Histogram* seconds = nullptr;
+  metrics::labels labels{};
+};
+
+prometheus::Counter& counter_of(route_counters& counters, int status) {
+  auto& slot = counters.by_status[static_cast<std::size_t>(status) % counters.by_status.size()];
+  if (auto* known = slot.load(std::memory_order_acquire)) return *known;
+  auto with = counters.labels;
+  with["status"] = std::to_string(status);
+  auto& made = metrics::counter("binnacle_http_requests_total", "Requests answered", with);
+  slot.store(&made, std::memory_order_release);
+  return made;
+}
+
+route_counters& counters_of(const route* r) {
+  static std::shared_mutex guard;
+  static std::unordered_map<const route*, std::unique_ptr<route_counters>> all;
+  {
+    std::shared_lock lock{guard};
+    if (auto known = all.find(r); known != all.end()) return *known->second;
+  }
+  std::unique_lock lock{guard};
+  auto& slot = all[r];
+  if (!slot) {
+    slot = std::make_unique<route_counters>();
+    // "none": nothing matched. The path itself would let anybody make new series.
+    slot->labels = {{"route", r ? std::string{r->path} : "none"},
+                    {"surface", r && r->face ? std::string{r->face->name} : "none"},
+                    {"method", r ? std::string{to_string(r->verb)} : "none"}};
+    slot->seconds =
+        &metrics::latency("binnacle_http_request_seconds", "Time to the answer", slot->labels);
+  }
+  return *slot;
+}
+
+std::string_view second_of_now() {
+  thread_local std::int64_t second = -1;
+  thread_local std::string text;
+  auto now = std::chrono::system_clock::now();
+  if (auto s = unix_seconds(now); s != second) {
+    second = s;
+    text = format_iso_s(now);
+  }
+  return text;
+}
+
+} // namespace
+
+void journal::record(const exchange& x, std::size_t bytes_sent) const {
+  const auto& r = x.result_of();
+  auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::system_clock::now() - x.received);
+  auto& counters = counters_of(x.matched);
+  counter_of(counters, r.status).Increment();
+  counters.seconds->Observe(static_cast<double>(took.count()) / 1e6);
+
+  auto failed = r.status >= 500;
+  if (!access_log_ && !failed) return;
+  thread_local std::string line;
+  line.clear();
+  line.append(R"({"time":")").append(second_of_now());
+  line.append(R"(","request_id":)");
+  json::write_string(line, x.id);
+  line.append(R"(,"method":")").append(to_string(x.req.verb));
+  line.append(R"(","path":)");
+  json::write_string(line, x.req.path);
+  line.append(R"(,"status":)").append(std::to_string(r.status));
+  line.append(R"(,"bytes":)").append(std::to_string(bytes_sent));
+  line.append(R"(,"us":)").append(std::to_string(took.count()));
+  line.append(R"(,"client":)");
+  json::write_string(line, x.req.client_address);
+  if (!x.answered_for.empty()) {
+    line.append(R"(,"user":)");
+    json::write_string(line, x.answered_for.value);
+  }
+  if (x.traceparent.size() >= 35)
+    line.append(R"(,"trace_id":")").append(x.traceparent, 3, 32).append("\"");
+  if (!r.log_detail.empty()) {
+    line.append(R"(,"detail":)");
+    json::write_string(line, r.log_detail);
+  }
+  line.push_back('}');
+  if (access_log_) log::access(line);
+  if (failed)
+    log::error("request failed", {{"request_id", x.id},
+                                  {"path", x.req.path},
+                                  {"status", r.status},
+                                  {"detail", r.log_detail}});
+}
+
+} // namespace binnacle::http

@@ -1,0 +1,66 @@
+#include "http/routes/dialect.hpp"
+#include "http/surfaces.hpp"
+
+namespace binnacle::http {
+namespace {
+
+// assinante.md §2.
+constexpr error_table rows{{
+    {errc::none, "INTERNAL_ERROR", "Erro interno do servidor"},
+    {errc::bad_request, "VALIDATION_ERROR", "Dados inválidos"},
+    {errc::unauthenticated, "UNAUTHORIZED", "Token inválido ou expirado"},
+    {errc::forbidden, "FORBIDDEN", "Acesso negado"},
+    {errc::not_found, "NOT_FOUND", "Recurso não encontrado"},
+    {errc::method_not_allowed, "METHOD_NOT_ALLOWED", "Método não permitido"},
+    {errc::conflict, "CONFLICT", "Conflito com o estado atual"},
+    {errc::gone, "NOT_FOUND", "Recurso não está mais disponível"},
+    {errc::payload_too_large, "VALIDATION_ERROR", "Requisição muito grande"},
+    {errc::unsupported_media_type, "VALIDATION_ERROR", "Tipo de conteúdo não suportado"},
+    {errc::unprocessable, "VALIDATION_ERROR", "Não foi possível processar os dados"},
+    {errc::rate_limited, "RATE_LIMIT_EXCEEDED", "Too many requests. Please try again later."},
+    {errc::not_implemented, "INTERNAL_ERROR", "Operação não disponível"},
+    {errc::internal, "INTERNAL_ERROR", "Erro interno do servidor"},
+    {errc::upstream_failed, "SERVICE_UNAVAILABLE", "Um serviço externo não respondeu"},
+    {errc::unavailable, "SERVICE_UNAVAILABLE", "Serviço temporariamente indisponível"},
+    {errc::overloaded, "SERVICE_UNAVAILABLE", "Serviço temporariamente sobrecarregado"},
+    {errc::timed_out, "SERVICE_UNAVAILABLE", "A requisição demorou demais"},
+    {errc::request_timeout, "VALIDATION_ERROR", "A requisição não chegou a tempo"},
+    {errc::target_too_long, "VALIDATION_ERROR", "Endereço muito longo"},
+    {errc::head_too_large, "VALIDATION_ERROR", "Cabeçalhos muito grandes"},
+    {errc::expectation_failed, "VALIDATION_ERROR", "Expectativa não suportada"},
+    {errc::version_not_supported, "VALIDATION_ERROR", "Versão de HTTP não suportada"},
+}};
+static_assert(in_order(rows));
+
+constexpr std::array translations{
+    translation{"Invalid JSON body", "JSON inválido"},
+    translation{"The body must be a JSON object", "O corpo deve ser um objeto JSON"},
+    translation{"Account is suspended", "Conta suspensa"},
+    translation{"Account has been deleted", "Conta excluída"},
+    translation{"Too many requests at once", "Muitas requisições simultâneas"},
+};
+
+response render(const fault& f, const exchange& x) {
+  auto shown = describe(f, rows, translations);
+  if (is_csrf_refusal(f)) {
+    shown.name = "CSRF_TOKEN_INVALID";
+    shown.text = "Token CSRF inválido ou ausente";
+  }
+  if (f.code == errc::unauthenticated && f.text.empty() && x.req.at(field::authorization).empty())
+    shown.text = "Token de autenticação não fornecido";
+  json::object body{{"error", shown.name}, {"message", shown.text}};
+  if (f.code == errc::bad_request && !f.field.empty()) {
+    json::array details{json::object{{"field", f.field}, {"message", shown.text}}};
+    body.add("details", std::move(details));
+  }
+  if (f.code == errc::rate_limited) body.add("retryAfter", retry_after(x));
+  return present(shown, body, x);
+}
+
+} // namespace
+
+const surface assinante{.name = "assinante",
+                        .order = {check::csrf, check::limit, check::authentication},
+                        .render = render};
+
+} // namespace binnacle::http

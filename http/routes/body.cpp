@@ -1,0 +1,104 @@
+#include "http/routes/body.hpp"
+
+#include "config/base/json.hpp"
+
+#include <algorithm>
+#include <boost/json/value.hpp>
+#include <cctype>
+
+namespace binnacle::http {
+namespace {
+
+/// "application/json; charset=utf-8" and "application/merge-patch+json".
+bool is_json(std::string_view content_type) {
+  std::string type{content_type.substr(0, content_type.find(';'))};
+  while (type.ends_with(' ')) type.pop_back();
+  std::ranges::transform(type, type.begin(), [](unsigned char c) { return std::tolower(c); });
+  return type == "application/json" ||
+         (type.starts_with("application/") && type.ends_with("+json"));
+}
+
+} // namespace
+
+result<json_fields> json_fields::of(const request& req) {
+  auto type = req.at(field::content_type);
+  if (!type.empty() && !is_json(type))
+    return fault{errc::unsupported_media_type, "Content-Type must be application/json", {}, {}};
+  auto parsed = json::parse(req.body);
+  if (!parsed) return parsed.error();
+  if (!parsed->is_object())
+    return fault{errc::bad_request, "The body must be a JSON object", {}, {}};
+  return json_fields{std::move(parsed->get_object())};
+}
+
+result<json_fields> json_fields::of_optional(const request& req) {
+  if (req.body.empty()) return json_fields{boost::json::object{}};
+  return of(req);
+}
+
+void json_fields::require(std::initializer_list<std::string_view> names) {
+  std::string missing;
+  for (auto name : names) {
+    const auto* v = find(name);
+    if (v && !(v->is_string() && v->get_string().empty())) continue;
+    missing.append(missing.empty() ? "" : ", ").append(name);
+  }
+  if (!missing.empty()) note(bad_field(missing, "Missing required fields: " + missing));
+}
+
+const boost::json::value* json_fields::find(std::string_view name) const {
+  const auto* v = from_.if_contains({name.data(), name.size()});
+  return v && !v->is_null() ? v : nullptr;
+}
+
+void json_fields::note(std::string_view name, std::string_view rule) {
+  note(bad_field(std::string{name}, std::string{name}.append(" ").append(rule)));
+}
+
+std::optional<std::string> json_fields::maybe_text(std::string_view name, std::size_t longest) {
+  const auto* v = find(name);
+  if (!v) return {};
+  if (!v->is_string()) {
+    note(name, "must be a string");
+    return {};
+  }
+  std::string text{v->get_string().data(), v->get_string().size()};
+  if (text.size() > longest) {
+    note(name, "is too long");
+    return {};
+  }
+  if (text.find('\0') != text.npos) { // PostgreSQL's text cannot hold it
+    note(name, "must not contain NUL");
+    return {};
+  }
+  return text;
+}
+
+std::optional<std::int64_t> json_fields::maybe_integer(std::string_view name, std::int64_t least,
+                                                       std::int64_t most) {
+  const auto* v = find(name);
+  if (!v) return {};
+  if (v->is_int64() && v->get_int64() >= least && v->get_int64() <= most) return v->get_int64();
+  note(name,
+       "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+  return {};
+}
+
+std::optional<time_point> json_fields::maybe_time(std::string_view name) {
+  auto text = maybe_text(name, 64);
+  if (!text) return {};
+  auto representable = *text >= "1970" && *text < "2200"; // in a time_point
+  auto t = representable ? parse_iso(*text) : std::nullopt;
+  if (!t) note(name, "must be an RFC 3339 time such as 2025-02-07T03:00:00Z");
+  return t;
+}
+
+bool json_fields::truth(std::string_view name, bool otherwise) {
+  const auto* v = find(name);
+  if (!v) return otherwise;
+  if (v->is_bool()) return v->get_bool();
+  note(name, "must be true or false");
+  return otherwise;
+}
+
+} // namespace binnacle::http

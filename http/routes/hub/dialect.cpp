@@ -1,0 +1,56 @@
+#include "http/routes/dialect.hpp"
+#include "http/surfaces.hpp"
+
+namespace binnacle::http {
+namespace {
+
+// hub.md §1.6. Its types are a closed set; what has none of its own takes the nearest.
+constexpr error_table rows{{
+    {errc::none, "server_error", "Interner Serverfehler"},
+    {errc::bad_request, "validation_error", "Ungültige Eingabedaten"},
+    {errc::unauthenticated, "auth_error", "Unauthorized"},
+    {errc::forbidden, "forbidden", "Zugriff verweigert"},
+    {errc::not_found, "not_found", "Ressource nicht gefunden"},
+    {errc::method_not_allowed, "method_not_allowed", "Method Not Allowed"},
+    {errc::conflict, "validation_error", "Konflikt mit dem aktuellen Stand"},
+    {errc::gone, "not_found", "Nicht mehr verfügbar"},
+    {errc::payload_too_large, "validation_error", "Die Anfrage ist zu groß"},
+    {errc::unsupported_media_type, "validation_error", "Nicht unterstützter Inhaltstyp"},
+    {errc::unprocessable, "validation_error", "Die Anfrage kann nicht verarbeitet werden"},
+    {errc::rate_limited, "rate_limit", "Zu viele Anfragen"},
+    {errc::not_implemented, "server_error", "Nicht verfügbar"},
+    {errc::internal, "server_error", "Interner Serverfehler"},
+    {errc::upstream_failed, "server_error", "Ein externer Dienst hat nicht geantwortet"},
+    {errc::unavailable, "server_error", "Dienst vorübergehend nicht verfügbar"},
+    {errc::overloaded, "server_error", "Dienst vorübergehend überlastet"},
+    {errc::timed_out, "server_error", "Die Anfrage hat zu lange gedauert"},
+    {errc::request_timeout, "validation_error", "Die Anfrage kam nicht rechtzeitig an"},
+    {errc::target_too_long, "validation_error", "Die Adresse ist zu lang"},
+    {errc::head_too_large, "validation_error", "Die Kopfzeilen sind zu groß"},
+    {errc::expectation_failed, "validation_error", "Nicht unterstützte Erwartung"},
+    {errc::version_not_supported, "validation_error", "Nicht unterstützte HTTP-Version"},
+}};
+static_assert(in_order(rows));
+
+constexpr std::array translations{
+    translation{"Account is suspended", "Das Konto ist gesperrt"},
+    translation{"Account has been deleted", "Das Konto wurde gelöscht"},
+    translation{"Too many requests at once", "Zu viele gleichzeitige Anfragen"},
+};
+
+response render(const fault& f, const exchange& x) {
+  auto shown = describe(f, rows, translations);
+  if (f.code == errc::rate_limited)
+    return present(shown, {{"error", "Rate limit exceeded"}, {"retryAfter", retry_after(x)}}, x);
+  json::object error{{"type", shown.name}, {"message", shown.text}};
+  return present(shown, {{"success", false}, {"error", std::move(error)}}, x);
+}
+
+} // namespace
+
+const surface hub{.name = "hub",
+                  .order = {check::csrf, check::limit, check::authentication},
+                  .render = render,
+                  .session_cookie = "__Host-session"};
+
+} // namespace binnacle::http

@@ -1,0 +1,18 @@
+#include "http/routes/dialect.hpp"
+#include "http/surfaces.hpp"
+
+namespace binnacle::http {
+namespace {
+
+response render(const fault& f, const exchange& x) {
+  failure shown{describe(f.code).status, {}, std::string{f.message()}};
+  return present(shown, {{"error", shown.text}}, x);
+}
+
+} // namespace
+
+const surface operations{.name = "operations",
+                         .order = {check::limit, check::authentication, check::csrf},
+                         .render = render};
+
+} // namespace binnacle::http

@@ -1,0 +1,53 @@
+/// Handlers of the usage-billed platform.
+#pragma once
+
+#include "actors/context.hpp"
+#include "actors/task.hpp"
+#include "config/base/errors.hpp"
+#include "config/base/json.hpp"
+#include "config/prices.hpp"
+
+#include <optional>
+#include <string>
+
+namespace binnacle::http {
+
+// usage.cpp, billing.cpp, pricing.cpp
+task<result<response>> get_usage(context& ctx);
+task<result<response>> get_billing(context& ctx);
+task<result<response>> get_pricing(context& ctx);
+
+// collection.cpp
+task<result<response>> collect_opencost(context& ctx);
+task<result<response>> post_admin_collect(context& ctx);
+
+// usage_health.cpp
+task<result<response>> get_check_opencost(context& ctx);
+task<result<response>> get_check_database(context& ctx);
+task<result<response>> get_timers(context& ctx);
+
+// user_usage.cpp
+task<result<response>> get_user_usage(context& ctx);
+
+// clusters.cpp
+task<result<response>> get_clusters(context& ctx);
+task<result<response>> post_cluster(context& ctx);
+task<result<response>> put_cluster(context& ctx);
+task<result<response>> post_kubeconfig(context& ctx);
+task<result<response>> post_test_opencost(context& ctx);
+
+/// 500 {"error": what, "message": why}: `why` is the public text of the cause, for an admin.
+inline fault failed_at(std::string what, const fault& cause) {
+  return {errc::internal, std::move(what), std::string{cause.message()}, cause.detail};
+}
+
+/// The rates of a price list, by their names in GET /api/pricing.
+json::object rates_of(const price_list& prices);
+
+/// A time, or null.
+json::value time_or_null(const std::optional<time_point>& t);
+
+/// "2MB" below 0.1 GB, else "50.25GB".
+std::string storage_text(decimal gigabytes);
+
+} // namespace binnacle::http

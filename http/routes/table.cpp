@@ -1,0 +1,63 @@
+#include "http/routes/table.hpp"
+
+#include "http/routes/gateway/handlers.hpp"
+#include "http/routes/hub/handlers.hpp"
+#include "http/routes/operations/handlers.hpp"
+#include "http/routes/platform/handlers.hpp"
+#include "http/surfaces.hpp"
+
+namespace binnacle::http {
+namespace {
+
+using enum method;
+using enum limit_class;
+using persistence::topic;
+using who = access;
+
+// Method, path, surface, who may call, limit class, what a browser must prove, handler, and for
+// summaries until when they are kept. platform.md names no check of the origin; a browser's request
+// from elsewhere is refused all the same where a cookie would do harm.
+// clang-format off
+constexpr route routes[]{
+    {get,  "/api/csrf", &hub, who::anyone, hub_api, csrf::none, get_csrf},
+
+    {get,  "/api/setup",                &gateway, who::anyone, none,                    csrf::none,              get_setup},
+    {post, "/api/setup",                &gateway, who::anyone, gateway_setup,           csrf::none,              post_setup},
+    {post, "/api/auth/login",           &gateway, who::anyone, gateway_login,           csrf::none,              post_login},
+    {post, "/api/auth/logout",          &gateway, who::anyone, none,                    csrf::origin_if_present, post_logout},
+    {get,  "/api/auth/me",              &gateway, who::user,   none,                    csrf::none,              get_me},
+    {post, "/api/auth/change-password", &gateway, who::user,   gateway_change_password, csrf::origin_if_present, post_change_password},
+
+    {get,  "/api/usage",                             &platform, who::user,   platform_default, csrf::none,              get_usage,   kept_until(topic::usage)},
+    {get,  "/api/billing",                           &platform, who::user,   platform_billing, csrf::none,              get_billing},
+    {get,  "/api/pricing",                           &platform, who::anyone, platform_default, csrf::none,              get_pricing, kept_until(topic::prices)},
+    {get,  "/api/usage/collect-opencost",            &platform, who::cron,   none,             csrf::none,              collect_opencost},
+    {post, "/api/usage/collect-opencost",            &platform, who::cron,   none,             csrf::none,              collect_opencost},
+    {get,  "/api/admin/usage/check-opencost",        &platform, who::admin,  platform_default, csrf::none,              get_check_opencost},
+    {get,  "/api/admin/usage/check-database",        &platform, who::admin,  platform_default, csrf::none,              get_check_database},
+    {post, "/api/admin/usage/collect",               &platform, who::admin,  platform_default, csrf::origin_if_present, post_admin_collect},
+    {get,  "/api/admin/usage/{userId}",              &platform, who::admin,  platform_default, csrf::none,              get_user_usage},
+    {get,  "/api/admin/clusters",                    &platform, who::admin,  platform_default, csrf::none,              get_clusters},
+    {post, "/api/admin/clusters",                    &platform, who::admin,  platform_default, csrf::origin_if_present, post_cluster},
+    {put,  "/api/admin/clusters",                    &platform, who::admin,  platform_default, csrf::origin_if_present, put_cluster},
+    {post, "/api/admin/clusters/update-kubeconfig",  &platform, who::admin,  platform_default, csrf::origin_if_present, post_kubeconfig},
+    {post, "/api/admin/test-opencost",               &platform, who::admin,  platform_default, csrf::origin_if_present, post_test_opencost},
+    {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
+
+    {get,  "/.well-known/jwks.json", &operations, who::anyone, none, csrf::none, get_jwks},
+};
+
+constexpr direct_route direct[]{
+    {"/version", get_version},
+    {"/healthz", get_healthz},
+    {"/readyz",  get_readyz},
+    {"/metrics", get_metrics},
+};
+// clang-format on
+
+} // namespace
+
+std::span<const route> all_routes() { return routes; }
+std::span<const direct_route> direct_routes() { return direct; }
+
+} // namespace binnacle::http

@@ -1,0 +1,148 @@
+#include "http/surfaces.hpp"
+
+#include "http/routes/dialect.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace binnacle::http {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  auto first = text.find_first_not_of(" \t");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+/// Cuts `text` up to the next `separator` off its front.
+std::string_view take(std::string_view& text, char separator) {
+  auto end = text.find(separator);
+  auto out = text.substr(0, end);
+  text.remove_prefix(end == text.npos ? text.size() : end + 1);
+  return trimmed(out);
+}
+
+/// "q=0", "q=0.0", …: not acceptable.
+bool refuses(std::string_view parameter) {
+  auto name = take(parameter, '=');
+  return same_ignoring_case(name, "q") && !parameter.empty() &&
+         parameter.find_first_not_of("0. ") == parameter.npos;
+}
+
+std::string_view phrase_of(int status) {
+  switch (status) {
+  case 400:
+    return "Bad Request";
+  case 401:
+    return "Unauthorized";
+  case 403:
+    return "Forbidden";
+  case 404:
+    return "Not Found";
+  case 405:
+    return "Method Not Allowed";
+  case 408:
+    return "Request Timeout";
+  case 409:
+    return "Conflict";
+  case 410:
+    return "Gone";
+  case 413:
+    return "Content Too Large";
+  case 414:
+    return "URI Too Long";
+  case 415:
+    return "Unsupported Media Type";
+  case 417:
+    return "Expectation Failed";
+  case 422:
+    return "Unprocessable Content";
+  case 429:
+    return "Too Many Requests";
+  case 431:
+    return "Request Header Fields Too Large";
+  case 500:
+    return "Internal Server Error";
+  case 501:
+    return "Not Implemented";
+  case 502:
+    return "Bad Gateway";
+  case 503:
+    return "Service Unavailable";
+  case 504:
+    return "Gateway Timeout";
+  case 505:
+    return "HTTP Version Not Supported";
+  default:
+    return "Error";
+  }
+}
+
+/// Problem details (RFC 9457).
+json::object problem_of(int status, std::string_view text, const exchange& x) {
+  return {{"type", "about:blank"},
+          {"title", phrase_of(status)},
+          {"status", status},
+          {"detail", text},
+          {"instance", x.id}};
+}
+
+} // namespace
+
+bool wants_problem(std::string_view accept) {
+  while (!accept.empty()) {
+    auto range = take(accept, ',');
+    if (!same_ignoring_case(take(range, ';'), "application/problem+json")) continue;
+    auto refused = false;
+    while (!range.empty()) refused |= refuses(take(range, ';'));
+    if (!refused) return true;
+  }
+  return false;
+}
+
+failure describe(const fault& f, const error_table& rows, std::span<const translation> texts) {
+  const auto& general = binnacle::describe(f.code);
+  const auto& row = rows[static_cast<std::size_t>(general.code)];
+  auto known = std::ranges::find(texts, f.text, &translation::english);
+  auto own = known == texts.end() ? std::string_view{f.text} : known->text;
+  return {general.status, row.name, std::string{own.empty() ? row.text : own}};
+}
+
+bool is_csrf_refusal(const fault& f) {
+  return f.code == errc::forbidden && f.detail.starts_with("csrf_");
+}
+
+std::int64_t retry_after(const exchange& x) {
+  const auto& limit = x.result_of().limit;
+  return std::max<std::int64_t>(limit ? limit->retry_after : 1, 1);
+}
+
+response present(const failure& f, const json::object& body, const exchange& x) {
+  response out;
+  out.status = f.status;
+  out.cache = caching::no_store;
+  if (wants_problem(x.req.at(field::accept))) {
+    out.content_type = "application/problem+json";
+    out.body = json::to_text(problem_of(f.status, f.text, x));
+  } else {
+    out.body = json::to_text(body);
+  }
+  return out;
+}
+
+response render_status(const surface& face, int status, std::string text, const exchange& x) {
+  if (text.empty()) text = phrase_of(status);
+  fault f{status < 500 ? errc::bad_request : errc::internal, std::move(text), {}, {}};
+  auto out = face.render(f, x);
+  out.status = status;
+  if (wants_problem(x.req.at(field::accept)))
+    out.body = json::to_text(problem_of(status, f.text, x));
+  return out;
+}
+
+} // namespace binnacle::http

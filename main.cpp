@@ -1,0 +1,158 @@
+// The command line: reads settings, picks a command.
+
+#include "commands.hpp"
+#include "config/base/log.hpp"
+#include "config/settings.hpp"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+
+namespace {
+
+using namespace binnacle;
+
+/// "--set http.listen=…" on the command line, over file and environment.
+result<done> apply_overrides(settings& s, const std::vector<std::string>& overrides) {
+  auto options = options_of(s);
+  for (auto& text : overrides) {
+    auto equals = text.find('=');
+    auto name = text.substr(0, equals);
+    auto found = std::ranges::find(options, name, &option::name);
+    if (equals == text.npos || found == options.end())
+      return bad_field(name, "--set: no such setting: " + text);
+    if (auto set = assign(*found, text.substr(equals + 1)); !set) return set;
+  }
+  return done{};
+}
+
+log::level level_of(const std::string& name) {
+  if (name == "debug") return log::level::debug;
+  if (name == "warn") return log::level::warn;
+  if (name == "error") return log::level::error;
+  return log::level::info;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN); // a closed pipe or socket is an error to handle, not an end
+
+  CLI::App app{"Binnacle answers every dashboard call of a SaaS."};
+  app.require_subcommand(1);
+  app.fallthrough();
+  std::string file;
+  if (auto* from_environment = std::getenv("BINNACLE_CONFIG")) file = from_environment;
+  app.add_option("--config", file, "TOML file with settings (or BINNACLE_CONFIG)")
+      ->check(CLI::ExistingFile);
+  std::vector<std::string> overrides;
+  app.add_option("--set", overrides, "a setting, as name=value; may be repeated");
+
+  std::function<int(settings)> command;
+  auto add = [&](const char* name, const char* help) {
+    auto* sub = app.add_subcommand(name, help);
+    sub->fallthrough();
+    return sub;
+  };
+
+  auto* serve = add("serve", "run the service");
+  std::string listen;
+  serve->add_option("--listen", listen, "address:port (setting http.listen)");
+  serve->callback([&] {
+    command = [&](settings s) {
+      if (!listen.empty()) s.http.listen = listen;
+      return commands::serve(std::move(s));
+    };
+  });
+
+  auto* migrate = add("migrate", "bring the database schema up to date");
+  bool dry_run = false;
+  migrate->add_flag("--dry-run", dry_run, "only list what would be applied");
+  migrate->callback(
+      [&] { command = [&](settings s) { return commands::migrate(std::move(s), dry_run); }; });
+
+  auto* collect = add("collect", "collect usage from the clusters and book it");
+  commands::collect_options range;
+  collect->add_option("--from", range.from, "first hour, such as 2026-01-31T00:00:00Z");
+  collect->add_option("--to", range.to, "end of the last hour");
+  collect->add_flag("--again", range.again, "also hours that were collected completely");
+  collect->add_flag("--dry-run", range.dry_run, "ask the clusters, book nothing");
+  collect->callback(
+      [&] { command = [&](settings s) { return commands::collect(std::move(s), range); }; });
+
+  auto* token = add("token", "print an access token of a user");
+  std::string email;
+  bool admin = false;
+  token->add_option("--email", email, "the user's email address")->required();
+  token->add_flag("--admin", admin, "make the user an admin");
+  token->callback(
+      [&] { command = [&](settings s) { return commands::token(std::move(s), email, admin); }; });
+
+  auto* user = add("user", "add a user; the password is read from standard input");
+  commands::user_options new_user;
+  user->add_option("--username", new_user.username, "3 to 50 letters, digits, _ and -")->required();
+  user->add_option("--email", new_user.email, "the user's email address");
+  user->add_flag("--admin", new_user.admin, "make the user an admin");
+  user->callback(
+      [&] { command = [&](settings s) { return commands::add_user(std::move(s), new_user); }; });
+
+  auto* project = add("project", "give a namespace of a cluster to a user");
+  commands::project_options new_project;
+  project->add_option("--email", new_project.email, "the user's email address")->required();
+  project->add_option("--cluster", new_project.cluster, "the cluster's name")->required();
+  project->add_option("--namespace", new_project.name_space, "the namespace")->required();
+  project->add_option("--name", new_project.name, "the project's name (default: the namespace)");
+  project->callback([&] {
+    command = [&](settings s) { return commands::add_project(std::move(s), new_project); };
+  });
+
+  auto* doctor = add("doctor", "check the installation and say what to do about faults");
+  doctor->callback(
+      [&] { command = [&](settings s) { return commands::doctor(std::move(s), file); }; });
+
+  auto* version = add("version", "print the version");
+  bool print_version = false;
+  version->callback([&] { print_version = true; });
+
+  auto* show = add("settings", "print every setting, its environment names and its value");
+  bool markdown = false;
+  show->add_flag("--markdown", markdown, "the table of the README, with defaults");
+  show->callback([&] {
+    command = [](settings s) {
+      for (auto& o : options_of(s)) std::cout << o.name << " = " << binnacle::show(o) << "\n";
+      return static_cast<int>(commands::ok);
+    };
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? commands::ok : commands::usage;
+  }
+  if (print_version) {
+    std::cout << "binnacle " BINNACLE_VERSION "\n";
+    return commands::ok;
+  }
+  if (markdown) {
+    std::cout << options_as_markdown();
+    return commands::ok;
+  }
+
+  auto loaded = load_settings(file, process_environment());
+  if (loaded)
+    if (auto set = apply_overrides(*loaded, overrides); !set) loaded = set.error();
+  if (!loaded) {
+    std::cerr << "binnacle: the configuration has faults:\n" << loaded.error().text << "\n";
+    return commands::bad_config;
+  }
+  try {
+    log::open(level_of(loaded->log_level),
+              loaded->access_log == "off" ? std::string{} : loaded->access_log);
+    return command(std::move(*loaded));
+  } catch (const std::exception& e) {
+    std::cerr << "binnacle: " << e.what() << "\n";
+    return commands::internal;
+  }
+}
