@@ -1,0 +1,296 @@
+// The whole benchmark in one run; scripts/bench builds first and then calls this. `--help` lists
+// the options.
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { measureCollector } from './collector.mjs';
+import { alternate, load } from './measure.mjs';
+import { readOptions, root } from './options.mjs';
+import { Beast, Fastify, Nginx, saveAnswer } from './peers.mjs';
+import { run, stopAll } from './processes.mjs';
+import { print, save } from './report.mjs';
+import { seedUsage } from './schema.mjs';
+import { Service } from './service.mjs';
+import { measureConnections, measureFirstAnswers, measureSessions } from './sessions.mjs';
+import { claimsOf } from './tokens.mjs';
+
+const say = text => console.log(text);
+
+/** Adds a table of loads; `against` gets a ratio per row: the service's rate to that row's. */
+function addLoad(results, title, medians) {
+  const own = medians.get('binnacle').rate;
+  const rows = [...medians].map(([name, numbers]) => ({
+    name,
+    ...numbers,
+    ratio: name === 'binnacle' ? null : own / numbers.rate,
+  }));
+  results.loads.push({ title, rows });
+  return name => rows.find(row => row.name === name);
+}
+
+const aim = (results, what, value, limit, { atMost = false, unit = '' } = {}) =>
+  results.aims.push({ what, value, limit, atMost, unit });
+
+/** Two users with a month of usage, and their tokens: one for each of wrk's threads. */
+async function benchUsers(service) {
+  const tokens = [];
+  for (const email of ['bench-1@example.org', 'bench-2@example.org']) {
+    const token = await service.token(email);
+    await seedUsage(service.postgres, claimsOf(token).sub);
+    tokens.push(token);
+  }
+  return tokens;
+}
+
+/** Sections 1 and 5: the warm service, with its access log, against the three peers. */
+async function warm(service, options, results, workDir) {
+  await service.start({ BINNACLE_LOG_ACCESS_FILE: join(workDir, 'access.log') });
+  const tokens = await benchUsers(service);
+  const answer = await service.request('/api/usage', { token: tokens[0] });
+  if (answer.status !== 200)
+    throw new Error(`GET /api/usage answered ${answer.status}: ${answer.body}`);
+  const saved = saveAnswer(answer, workDir);
+  const beast = new Beast(saved, tokens[0], options.beast);
+  const peers = [
+    new Nginx(saved, tokens[0], workDir),
+    beast,
+    new Fastify(service, tokens[0], workDir),
+    new Fastify(service, tokens[0], workDir, { cached: true }),
+  ];
+  for (const peer of peers) await peer.start();
+  await checkSameAnswer(peers, tokens[0], JSON.parse(answer.body), results);
+
+  const candidates = [service, ...peers];
+  const measurements = (who, connections) =>
+    who.map(one => [one.name, () => load(one, { connections, seconds: options.seconds, tokens })]);
+  for (const one of candidates)
+    await load(one, { connections: options.connections, seconds: 2, tokens });
+  if (options.sections.includes('usage')) {
+    say(`warm GET /api/usage, ${options.connections} connections`);
+    const medians = await alternate(
+      measurements(candidates, options.connections),
+      options.rounds,
+      say,
+    );
+    const row = addLoad(
+      results,
+      `GET /api/usage warm, ${options.connections} connections`,
+      medians,
+    );
+    aim(results, 'warm, against nginx', row('nginx').ratio, 0.8);
+    aim(results, 'warm, against plain Beast', row('plain Beast').ratio, 0.9);
+    aim(results, 'warm, against Fastify', row('Fastify').ratio, 6);
+  }
+  if (options.sections.includes('latency')) {
+    say('GET /api/usage, one connection');
+    const medians = await alternate(measurements([service, beast], 1), options.rounds, say);
+    const row = addLoad(results, 'GET /api/usage warm, 1 connection', medians);
+    aim(
+      results,
+      "p50 at one connection, to plain Beast's",
+      row('binnacle').p50 / row('plain Beast').p50,
+      1.5,
+      { atMost: true },
+    );
+  }
+  for (const peer of peers) await peer.stop();
+  await service.stop();
+}
+
+/** A peer that answers something else is measured for other work; the report then says so. */
+async function checkSameAnswer(peers, token, expected, results) {
+  for (const peer of peers) {
+    const answer = await fetch(`http://127.0.0.1:${peer.port}/api/usage`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const body = await answer.json();
+    const different = Object.keys({ ...expected, ...body }).filter(
+      key => !isDeepStrictEqual(body[key], expected[key]),
+    );
+    if (different.length) {
+      say(`  ${peer.name} answers other values of ${different.join(', ')}: ${JSON.stringify(body)}`);
+      results.notes.push(`${peer.name} answered other values of ${different.join(', ')}.`);
+    }
+  }
+}
+
+/** Section 2: every answer made from the database, against pgbench's reads by primary key. */
+async function cold(service, options, results) {
+  await service.start({ BINNACLE_CACHE_ENABLED: 'false' });
+  const tokens = await benchUsers(service);
+  const { postgres } = service;
+  await postgres.preparePgbench();
+  const connections = Math.min(options.connections, await postgres.freeConnections());
+  if (connections < options.connections)
+    results.notes.push(
+      `pgbench ran with ${connections} connections: the cluster has no more to give.`,
+    );
+  await load(service, { connections: options.connections, seconds: 2, tokens });
+  say(`cold GET /api/usage, ${options.connections} connections`);
+  const medians = await alternate(
+    [
+      [
+        'binnacle',
+        () => load(service, { connections: options.connections, seconds: options.seconds, tokens }),
+      ],
+      ['pgbench -S', () => postgres.pgbench({ connections, seconds: options.seconds })],
+    ],
+    options.rounds,
+    say,
+  );
+  const row = addLoad(
+    results,
+    `GET /api/usage cold (cache off), ${options.connections} connections`,
+    medians,
+  );
+  aim(results, 'cold, against pgbench -S -M prepared', row('pgbench -S').ratio, 0.7);
+  await service.stop();
+}
+
+/** Section 3. */
+async function memory(service, options, results, workDir) {
+  say('memory');
+  const sessions = await measureSessions(service, options.sessions, say);
+  const bytes = value => `${Math.round(value).toLocaleString('en')} bytes`;
+  for (const [name, value] of Object.entries(sessions))
+    results.facts.push([
+      `resident session ${name} (${options.sessions.toLocaleString('en')} of them)`,
+      bytes(value),
+    ]);
+  aim(results, 'memory of a resident session', sessions['with its cached answer'], 2048, {
+    atMost: true,
+    unit: 'bytes',
+  });
+
+  await service.start({
+    BINNACLE_HTTP_MAX_CONNECTIONS: '20000',
+    BINNACLE_HTTP_MAX_CONNECTIONS_PER_ADDRESS: '20000',
+    BINNACLE_HTTP_IDLE_TIMEOUT: '10min',
+  });
+  const [token] = await benchUsers(service);
+  const saved = saveAnswer(await service.request('/api/usage', { token }), workDir);
+  const beast = new Beast(saved, token, options.beast);
+  await beast.start();
+  const idle = await measureConnections(service, options.idleConnections, token);
+  const beastIdle = await measureConnections(beast, options.idleConnections, token);
+  await beast.stop();
+  await service.stop();
+  results.facts.push(
+    [`idle connection (${options.idleConnections.toLocaleString('en')} of them)`, bytes(idle)],
+    ['the same, plain Beast', bytes(beastIdle)],
+  );
+  aim(results, 'memory of an idle connection', idle, 12 * 1024, { atMost: true, unit: 'bytes' });
+
+  const first = await measureFirstAnswers(service, 500);
+  if (!first.passivated)
+    results.notes.push(
+      'Passivation could not be seen in /metrics: "first answer" may be of resident sessions.',
+    );
+  results.facts.push(
+    ['first answer of a passivated user, p50', `${Math.round(first.firstP50)} µs`],
+    ['first answer of a passivated user, p99', `${Math.round(first.firstP99)} µs`],
+    ['next answer of the same user, p50', `${Math.round(first.residentP50)} µs`],
+  );
+}
+
+/** Section 4. */
+async function collector(service, options, results, workDir) {
+  say('collector');
+  const { rows, seconds, copySeconds } = await measureCollector(service, options, workDir, say);
+  const rate = (count, time) => `${Math.round(count / time).toLocaleString('en')} rows/s`;
+  results.facts.push(
+    [`collected and booked, ${rows.toLocaleString('en')} namespace-hours`, rate(rows, seconds)],
+    ['COPY of the same rows into a bare table', rate(rows, copySeconds)],
+  );
+  aim(results, 'collector, against COPY', copySeconds / seconds, 0.25);
+}
+
+async function describe(options) {
+  const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
+    () => 'unknown',
+  );
+  const { sections, rounds, seconds, connections, sessions, idleConnections, rows } = options;
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    commit: commit.trim(),
+    machine: {
+      cpu: cpus()[0].model.trim(),
+      cores: cpus().length,
+      kernel: release(),
+      node: process.version,
+    },
+    options: { sections, rounds, seconds, connections, sessions, idleConnections, rows },
+    loads: [],
+    facts: [],
+    aims: [],
+    notes: [],
+  };
+}
+
+/**
+ * Fewer connections where the limit on open files allows no more; both ends of each are ours or a
+ * child's.
+ */
+function fitToOpenFiles(options, results) {
+  const allowed = Number(
+    /Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? Infinity,
+  );
+  const possible = allowed - 1000;
+  if (options.idleConnections <= possible) return;
+  results.notes.push(
+    `Idle connections: ${possible} instead of ${options.idleConnections}, by the limit on open files.`,
+  );
+  options.idleConnections = possible;
+}
+
+async function main() {
+  const options = readOptions();
+  const workDir = mkdtempSync(join(tmpdir(), 'binnacle-bench-'));
+  chmodSync(workDir, 0o755); // started by root, PostgreSQL and nginx's workers are other users
+  const services = [];
+  // the first reason to end decides; what fails while everything is stopped is no news
+  let finished;
+  const finish = code =>
+    (finished ??= (async () => {
+      await stopAll();
+      // what a service that was killed left behind
+      for (const service of services) await service.stop();
+      rmSync(workDir, { recursive: true, force: true });
+      process.exit(code);
+    })());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => finish(130));
+  setTimeout(() => {
+    console.error(`given up after ${options.limit} minutes`);
+    finish(1);
+  }, options.limit * 60_000).unref();
+
+  try {
+    const results = await describe(options);
+    fitToOpenFiles(options, results);
+    // Each section's service starts on data of its own, so that no section's leftovers weigh on the
+    // next.
+    const fresh = name => {
+      const folder = join(workDir, name);
+      mkdirSync(folder, { mode: 0o755 });
+      services.push(new Service({ binary: options.binary, workDir: folder }));
+      return [services.at(-1), options, results, folder];
+    };
+    const wanted = (...names) => names.some(name => options.sections.includes(name));
+    if (wanted('usage', 'latency')) await warm(...fresh('warm'));
+    if (wanted('cold')) await cold(...fresh('cold'));
+    if (wanted('memory')) await memory(...fresh('memory'));
+    if (wanted('collector')) await collector(...fresh('collector'));
+    print(results);
+    if (options.output) {
+      save(results, options.output);
+      say(`written: ${join(options.output, 'results.md')}, results.json, results.svg`);
+    }
+    await finish(0);
+  } catch (error) {
+    if (!finished) console.error(`bench: ${error.message}`);
+    await finish(1);
+  }
+}
+
+await main();
