@@ -66,7 +66,8 @@ std::optional<year_month_day> take_date(std::string_view& text) {
   auto d = take(text, 2);
   if (!d) return {};
   year_month_day out{year{*y}, month{static_cast<unsigned>(*m)}, day{static_cast<unsigned>(*d)}};
-  if (!out.ok()) return {};
+  // A time_point counts nanoseconds in 64 bits: the years that fit, and no others.
+  if (!out.ok() || *y < 1970 || *y > 2199) return {};
   return out;
 }
 

@@ -40,6 +40,7 @@ std::string format_iso_ms(time_point t); // 2025-02-07T03:10:02.123Z
 std::string format_iso_s(time_point t);  // 2025-02-07T03:10:02Z
 std::string format_http(time_point t);   // Fri, 07 Feb 2025 03:10:02 GMT (RFC 9110 §5.6.7)
 
+/// All three take the years 1970 to 2199 only.
 /// RFC 3339 with `Z` or a numeric offset, with or without a fraction (kept to microseconds).
 std::optional<time_point> parse_iso(std::string_view text);
 /// 2025-02-07, a real calendar date.
