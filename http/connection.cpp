@@ -318,8 +318,11 @@ void connection::refuse(const fault& f) {
 /// On the answering thread, which may be ours, in the middle of run(), or another.
 void connection::on_answer() {
   if (turn_.exchange(turn::answered, std::memory_order_acq_rel) != turn::waiting) return;
-  // Not from here: an actor is running, and what comes next may be another request for it.
-  net::post(socket_.get_executor(), [self = shared_from_this()] { self->continue_after_answer(); });
+  auto self = shared_from_this(); // the exchange lets go of us once the answer is out
+  // Writing from here saves a trip through the queue. What the client has sent ahead is served
+  // later, though: an actor is running here, and the next request may be for it.
+  if (in_begin_ == in_end_) return continue_after_answer();
+  net::post(socket_.get_executor(), [self] { self->continue_after_answer(); });
 }
 
 void connection::continue_after_answer() {
