@@ -14,7 +14,7 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<incoming>,
     // Drops what it cached of these topics; reloads its user when that is one of them.
     caf::reacts_to<changed>,
-    // Drops cached bodies.
+    // Has been idle: keeps only what cannot be read again.
     caf::reacts_to<trim>,
     // Finishes, saves its windows, ends.
     caf::reacts_to<passivate>>;

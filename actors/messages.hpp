@@ -47,7 +47,7 @@ struct changed {
 };
 /// A session: finish what is in flight, save the windows, end.
 struct passivate {};
-/// A session: drop cached bodies.
+/// A session: idle for a while, keep only what cannot be read from the database again.
 struct trim {};
 /// The front end: look for idle sessions.
 struct sweep {};

@@ -143,7 +143,9 @@ struct session_state : actor_scope<session_actor::base> {
         if (first) restore_windows(kept.found ? kept.state : found->windows);
         opened = true;
         if (found->principal) {
-          caller = std::make_shared<const persistence::user>(std::move(found->principal->who));
+          auto& who = found->principal->who;
+          who.password_hash = {}; // of no use here, and a secret
+          caller = std::make_shared<const persistence::user>(std::move(who));
           logins = std::move(found->principal->sessions);
           logins.shrink_to_fit();
         } else {
@@ -378,9 +380,20 @@ struct session_state : actor_scope<session_actor::base> {
     on_changed(changes); // the writer's own next read must not be stale
   }
 
-  void drop_bodies() {
-    summaries.clear();
-    summaries.shrink_to_fit();
+  /// Idle for a while: keeps what cannot be read from the database again.
+  void trim_memory() {
+    if (in_flight() != 0 || !waiting.empty()) return;
+    auto now = app->time->now();
+    summaries = {};
+    logins = {};
+    if (!key.who.empty()) {
+      caller.reset();
+      loaded = false;
+    }
+    std::erase_if(windows, [&](const auto& w) {
+      return w.second.expired(app->config.limits[static_cast<std::size_t>(w.first)], now);
+    });
+    windows.shrink_to_fit();
   }
 
   void end() {
@@ -426,7 +439,7 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_sta
   return {
       [self](incoming& x) { self->state.serve(std::move(x.what)); },
       [self](const changed& c) { self->state.on_changed(c.what); },
-      [self](const trim&) { self->state.drop_bodies(); },
+      [self](const trim&) { self->state.trim_memory(); },
       [self](const passivate&) { self->state.end(); },
   };
 }
