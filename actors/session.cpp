@@ -26,6 +26,8 @@ constexpr std::size_t most_cached = 16;
 /// fresh login budget. Shorter ones are over before a restart is.
 constexpr seconds worth_saving{300};
 constexpr seconds save_interval{10};
+/// While its user changes faster than it can be read, a session takes what it has read last.
+constexpr int most_reloads = 4;
 
 struct session_metrics {
   prometheus::Gauge& sessions = metrics::gauge("binnacle_sessions", "Resident sessions");
@@ -102,6 +104,10 @@ struct session_state : actor_scope<session_actor::base> {
     ending = false;
     distrust_after_a_gap();
     if (loaded) return admit(std::move(t), now);
+    wait_for_load(std::move(t));
+  }
+
+  void wait_for_load(ticket t) {
     waiting.push_back(std::move(t));
     if (!loading) {
       loading = true;
@@ -124,6 +130,7 @@ struct session_state : actor_scope<session_actor::base> {
     result<opening> found{fault{errc::unavailable}};
     try {
       auto began = versions[static_cast<std::size_t>(persistence::topic::identity)];
+      auto began_at = app->time->now();
       kept_windows kept;
       auto first = !opened;
       if (first) {
@@ -153,10 +160,16 @@ struct session_state : actor_scope<session_actor::base> {
         }
         // Changed while we read: what we have may be the old row.
         loaded = began == versions[static_cast<std::size_t>(persistence::topic::identity)];
+        loaded_as_of = began_at;
       }
     } catch (const std::exception& e) {
       found = internal_fault(e.what());
     }
+    if (found && !loaded && ++reloads < most_reloads) {
+      adopt(load());
+      co_return;
+    }
+    reloads = 0;
     loading = false;
     auto served = std::exchange(waiting, {});
     auto now = app->time->now();
@@ -171,6 +184,10 @@ struct session_state : actor_scope<session_actor::base> {
   void admit(ticket t, time_point now) {
     auto& x = *t;
     if (!key.who.empty() && !is_good(x.presented.get(), now)) {
+      if (may_be_newer(x, now)) {
+        loaded = false;
+        return wait_for_load(std::move(t));
+      }
       x.credential_rejected = true;
       self()->send(app->front_end, incoming{std::move(t)});
       return;
@@ -200,7 +217,7 @@ struct session_state : actor_scope<session_actor::base> {
     if (caller) x.answered_for = caller->id;
     if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
     if (answer_from_cache(x, now, limit)) return;
-    if (in_flight() >= static_cast<std::size_t>(app->config.session.max_in_flight))
+    if (handling >= app->config.session.max_in_flight)
       return refuse(x, {errc::overloaded, "Too many requests at once"}, limit);
     adopt(drive(std::move(t), limit));
   }
@@ -219,6 +236,16 @@ struct session_state : actor_scope<session_actor::base> {
       return l.expires_at > now && l.session_version == caller->session_version &&
              constant_time_equal(l.digest, c->cookie_digest);
     });
+  }
+
+  /// A login that began on another node, or just now, may be newer than what we know: the notice of
+  /// it is on its way. What was loaded after the request came knows it.
+  bool may_be_newer(const exchange& x, time_point now) const {
+    auto* c = x.presented.get();
+    if (!c || c->who != key.who || c->expires_at <= now || loaded_as_of >= x.received) return false;
+    if (!caller) return true;
+    return c->what == credential::kind::cookie ? c->session_version >= caller->session_version
+                                               : c->session_version > caller->session_version;
   }
 
   // -- rate limits --------------------------------------------------------------------------------
@@ -291,6 +318,7 @@ struct session_state : actor_scope<session_actor::base> {
   detached_frame drive(ticket t, std::optional<limit_report> limit) {
     auto& x = *t;
     response out;
+    ++handling;
     try {
       auto seen = versions;
       auto everything = versions_of_everything;
@@ -309,6 +337,7 @@ struct session_state : actor_scope<session_actor::base> {
                  {{"request_id", x.id}, {"path", x.req.path}, {"what", e.what()}});
       out = x.matched->face->render(internal_fault(e.what()), x);
     }
+    --handling;
     out.limit = limit;
     finish(x, std::move(out));
   }
@@ -420,6 +449,9 @@ struct session_state : actor_scope<session_actor::base> {
   bool loading = false;
   bool ending = false;
   bool save_pending = false;
+  std::int64_t handling = 0; // handlers at work; the frames also count a load
+  int reloads = 0;
+  time_point loaded_as_of{};
   std::uint64_t generation = 0;
   std::uint32_t versions_of_everything = 0;
   std::array<std::uint32_t, topics> versions{};

@@ -62,6 +62,7 @@ std::string child_of(std::string_view traceparent, std::string_view seed) {
 class connection::own_exchange final : public exchange {
 public:
   std::shared_ptr<connection> owner{};
+  std::string head{}; // what the views of `req` point into
   int resubmissions = 0;
 
   using exchange::lent_out;
@@ -104,7 +105,8 @@ void connection::start() {
 void connection::enter(phase p, milliseconds patience) {
   std::lock_guard lock{guard_};
   phase_ = p;
-  deadline_ = steady::now() + patience;
+  entered_ = steady::now();
+  deadline_ = entered_ + patience;
 }
 
 // -- reading --------------------------------------------------------------------------------------
@@ -134,8 +136,9 @@ connection::progress connection::parse() {
     // One empty line before a request is skipped (RFC 9112 §2.2).
     if (in_end_ - in_begin_ >= 2 && std::memcmp(in_.data() + in_begin_, "\r\n", 2) == 0)
       in_begin_ += 2;
-    if (in_begin_ == in_end_) return progress::need_more;
-    request_parser::renew(parser_, limits_);
+    auto left = in_end_ - in_begin_;
+    if (left == 0 || (left == 1 && in_[in_begin_] == '\r')) return progress::need_more;
+    parser_.emplace(limits_, std::move(x_->head));
     head_seen_ = false;
     turn_.store(turn::dispatching, std::memory_order_relaxed);
     enter(phase::head, limits_.header_timeout);
@@ -149,7 +152,8 @@ connection::progress connection::parse() {
       auto& why = parser_->refused();
       auto status = why.status;
       if (status == 0) {
-        status = error == boost::beast::http::error::header_limit  ? 431
+        status = error == boost::beast::http::error::header_limit
+                     ? (parser_->knows_target() ? 431 : 414)
                  : error == boost::beast::http::error::bad_version ? 505
                                                                    : 400;
       }
@@ -237,7 +241,7 @@ void connection::on_read(boost::system::error_code error, std::size_t bytes) {
 void connection::prepare() {
   auto& x = *x_;
   auto& app = shared_.app;
-  parser_->describe(x.req);
+  parser_->describe(x.req, x.head);
   x.received = app.time->now();
   auto given = x.req.at(field::request_id);
   x.id = is_request_id(given) ? std::string{given} : make_ulid(x.received);
@@ -248,6 +252,7 @@ void connection::prepare() {
   x.req.secure = trusted && x.req.at(field::forwarded_proto) == "https";
   if (auto host = x.req.at(field::forwarded_host); trusted && !host.empty())
     x.req.fields[static_cast<std::size_t>(field::host)] = host;
+  to_http_1_0_ = parser_->is_http_1_0();
   keep_alive_ = parser_->keep_alive() && !app.draining.load(std::memory_order_relaxed);
 }
 
@@ -341,9 +346,11 @@ bool connection::send() {
   out_head_.clear();
   auto status = x.result_of().status;
   auto show_allow = status == 405 || (x.req.verb == method::options && status == 204);
-  auto [body] = write_response(
-      x, {.keep_alive = keep_alive_, .allow = show_allow ? std::string_view{allow_} : ""},
-      out_head_, out_scratch_);
+  auto [body] = write_response(x,
+                               {.keep_alive = keep_alive_,
+                                .to_http_1_0 = to_http_1_0_,
+                                .allow = show_allow ? std::string_view{allow_} : ""},
+                               out_head_, out_scratch_);
   out_body_ = body;
   out_size_ = out_head_.size() + body.size();
   std::array<net::const_buffer, 2> buffers{net::buffer(out_head_),
@@ -388,6 +395,7 @@ void connection::on_sent() {
     x.received = {};
   }
   if (out_scratch_.size() > small_buffer) out_scratch_ = {};
+  if (x_->head.size() > small_buffer) x_->head = {};
   if (in_.size() > 4 * small_buffer && in_begin_ == in_end_) {
     in_ = std::vector<char>(small_buffer);
     in_begin_ = in_end_ = 0;
@@ -395,7 +403,9 @@ void connection::on_sent() {
   if (keep_alive_) return enter(phase::idle, limits_.idle_timeout);
   boost::system::error_code ignored;
   socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
-  if (!body_unread_) return;
+  // Closed with something unread, the kernel resets the connection and our answer may be lost.
+  auto unread = body_unread_ || in_begin_ != in_end_ || socket_.available(ignored) > 0;
+  if (!unread) return;
   out_size_ = 0;
   enter(phase::lingering, linger_time);
   linger();
@@ -418,10 +428,10 @@ void connection::check_deadline(steady::time_point now, bool draining) {
     auto passed = now >= deadline_;
     switch (phase_) {
     case phase::idle: {
-      // While stopping, a client that has said nothing for a second will not be missed.
-      auto silent_since = deadline_ - limits_.idle_timeout;
-      if (passed || (draining && now - silent_since >= seconds{1}))
-        ::shutdown(socket_.native_handle(), SHUT_RDWR);
+      // While stopping, a client that has said nothing for a second will not be missed. Only the
+      // reading side: a request that is arriving just now is still read, and answered.
+      if (passed || (draining && now - entered_ >= seconds{1}))
+        ::shutdown(socket_.native_handle(), SHUT_RD);
       return;
     }
     case phase::body: {

@@ -105,9 +105,11 @@ private:
   std::size_t out_size_ = 0;
   bool keep_alive_ = true;
   bool body_unread_ = false;
+  bool to_http_1_0_ = false;
 
   std::mutex guard_{}; // phase, deadline and x_ against the sweep
   phase phase_ = phase::idle;
+  std::chrono::steady_clock::time_point entered_{};
   std::chrono::steady_clock::time_point deadline_{};
   std::chrono::steady_clock::time_point body_began_{};
   std::atomic<std::uint64_t> body_bytes_{0};

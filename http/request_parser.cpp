@@ -100,19 +100,23 @@ bool is_clean_host(std::string_view host) {
   return true;
 }
 
-} // namespace
-
-request_parser::request_parser(const http_settings& limits)
-    : limits_{limits}, body_limit_{static_cast<std::uint64_t>(limits.max_body_bytes)} {
-  header_limit(static_cast<std::uint32_t>(limits.max_header_bytes));
-  basic_parser::body_limit(boost::none); // ours is per route and known only after the head
+/// Beast (to 1.83 at least) joins the lines of a folded value in a buffer of its own, or skips its
+/// empty first lines. RFC 9112 §5.2 lets us refuse both.
+bool is_folded(std::string_view name, std::string_view value, std::int64_t max_header_bytes) {
+  auto name_end = reinterpret_cast<std::uintptr_t>(name.data()) + name.size();
+  auto gap = reinterpret_cast<std::uintptr_t>(value.data()) - name_end;
+  if (gap > static_cast<std::uintptr_t>(max_header_bytes)) return true;
+  return std::string_view{name.data() + name.size(), gap}.find('\n') != std::string_view::npos;
 }
 
-void request_parser::renew(std::optional<request_parser>& parser, const http_settings& limits) {
-  auto head = parser ? std::move(parser->head_) : std::string{};
-  parser.emplace(limits);
-  head.clear();
-  parser->head_ = std::move(head);
+} // namespace
+
+request_parser::request_parser(const http_settings& limits, std::string buffer)
+    : limits_{limits}, head_{std::move(buffer)}, body_limit_{static_cast<std::uint64_t>(
+                                                     limits.max_body_bytes)} {
+  head_.clear();
+  header_limit(static_cast<std::uint32_t>(limits.max_header_bytes));
+  basic_parser::body_limit(boost::none); // ours is per route and known only after the head
 }
 
 void request_parser::refuse(int status, std::string_view why, error_code& error) {
@@ -132,6 +136,7 @@ void request_parser::on_request_impl(beast_http::verb v, text, text target, int 
   verb_ = method_of(v);
   if (target.size() > static_cast<std::size_t>(limits_.max_target_bytes))
     return refuse(414, "Request target too long", error);
+  head_bytes_ = static_cast<std::int64_t>(target.size());
   target_ = store(target);
   std::string_view t{target.data(), target.size()};
   // absolute-form (RFC 9112 §3.2.2): only its path and query count for us.
@@ -153,13 +158,13 @@ void request_parser::on_request_impl(beast_http::verb v, text, text target, int 
 void request_parser::on_field_impl(beast_http::field f, text name, text value, error_code& error) {
   if (++field_count_ > limits_.max_header_count)
     return refuse(431, "Too many header fields", error);
+  // Beast's limit starts anew with every piece that arrives.
+  head_bytes_ += static_cast<std::int64_t>(name.size() + value.size() + 4);
+  if (head_bytes_ > limits_.max_header_bytes)
+    return refuse(431, "Request header fields too large", error);
   if (head_done_) return; // a trailer; nothing in it may change what the head said
   std::string_view v{value.data(), value.size()};
-  // Beast (to 1.83 at least) joins folded lines in a buffer of its own: a value that does not stand
-  // right behind its name was folded, which RFC 9112 §5.2 lets us refuse.
-  auto gap = reinterpret_cast<std::uintptr_t>(value.data()) -
-             reinterpret_cast<std::uintptr_t>(name.data());
-  if (gap > static_cast<std::uintptr_t>(limits_.max_header_bytes))
+  if (is_folded({name.data(), name.size()}, v, limits_.max_header_bytes))
     return refuse(400, "Folded header field", error);
   switch (f) {
   case beast_http::field::host:
@@ -231,25 +236,25 @@ std::size_t request_parser::on_body_impl(text part, error_code& error) {
 
 void request_parser::on_chunk_header_impl(std::uint64_t size, text extensions, error_code& error) {
   if (extensions.size() > 256) return refuse(400, "Chunk extension too long", error);
-  if (body_bytes_ + size > body_limit_) refuse(413, "Payload too large", error);
+  if (size > body_limit_ - std::min(body_bytes_, body_limit_))
+    refuse(413, "Payload too large", error);
 }
 
 std::size_t request_parser::on_chunk_body_impl(std::uint64_t, text part, error_code& error) {
   return on_body_impl(part, error);
 }
 
-std::string_view request_parser::host() const {
-  return view(fields_[static_cast<std::size_t>(field::host)]);
-}
-
-void request_parser::describe(request& out) const {
+void request_parser::describe(request& out, std::string& head) {
+  head = std::move(head_);
+  head_.clear();
+  auto view_of = [&](span s) { return std::string_view{head}.substr(s.at, s.size); };
   out.verb = verb_;
-  out.target = view(target_);
+  out.target = view_of(target_);
   auto question = out.target.find('?');
   out.path = out.target.substr(0, question);
   out.query = question == out.target.npos ? std::string_view{} : out.target.substr(question + 1);
   for (std::size_t i = 0; i < fields_.size(); ++i)
-    out.fields[i] = fields_[i].size == 0 ? std::string_view{} : view(fields_[i]);
+    out.fields[i] = fields_[i].size == 0 ? std::string_view{} : view_of(fields_[i]);
 }
 
 } // namespace binnacle::http

@@ -20,18 +20,18 @@ struct refusal {
 
 class request_parser final : public boost::beast::http::basic_parser<true> {
 public:
-  explicit request_parser(const http_settings& limits);
-
-  /// Empties it for the next request of the connection. Beast's parser is not reusable; this
-  /// builds it anew in place and keeps the buffers.
-  static void renew(std::optional<request_parser>& parser, const http_settings& limits);
+  /// `buffer` is used again for the head, whatever is in it.
+  request_parser(const http_settings& limits, std::string buffer);
 
   /// Set when the head or body broke a rule; the parse then ended with an error.
   const refusal& refused() const { return refused_; }
-  /// Fills `out` with views into this parser's buffer. Only after the head is done.
-  void describe(request& out) const;
-  std::string_view host() const;
-  bool expects_continue() const { return expects_continue_; }
+  /// Fills `out` with views into `head`, which takes over this parser's buffer: a request may be
+  /// looked at for longer than its connection lives. Once, when the head is done or refused.
+  void describe(request& out, std::string& head);
+  bool knows_target() const { return target_.size > 0; }
+  bool is_http_1_0() const { return version_ < 11; }
+  /// An HTTP/1.0 client does not understand a 100 (RFC 9110 §10.1.1).
+  bool expects_continue() const { return expects_continue_ && version_ >= 11; }
   bool has_body() const { return chunked() || content_length().value_or(0) > 0; }
   std::uint64_t body_bytes() const { return body_bytes_; }
   void limit_body(std::uint64_t bytes) { body_limit_ = bytes; }
@@ -70,6 +70,7 @@ private:
   std::uint64_t body_limit_ = 0;
   std::uint64_t body_bytes_ = 0;
   int field_count_ = 0;
+  std::int64_t head_bytes_ = 0;
   int hosts_ = 0;
   int transfer_encodings_ = 0;
   int content_lengths_ = 0;

@@ -201,7 +201,10 @@ written write_response(const exchange& x, const write_options& options, std::str
   if (!x.traceparent.empty()) append(head, "traceparent", x.traceparent);
   if (!options.allow.empty()) append(head, "Allow", options.allow);
   for (auto& [name, value] : r.headers) append(head, name, value);
-  if (!options.keep_alive) head.append("Connection: close\r\n");
+  if (!options.keep_alive)
+    head.append("Connection: close\r\n");
+  else if (options.to_http_1_0)
+    head.append("Connection: keep-alive\r\n");
   head.append("\r\n");
   if (x.req.verb == method::head || !may_have_body(r.status)) body = {};
   return {body};

@@ -11,6 +11,7 @@ namespace binnacle::http {
 
 struct write_options {
   bool keep_alive = true;
+  bool to_http_1_0 = false; // such a client must be told that the connection stays
   std::string_view allow{}; // for 405 and OPTIONS
 };
 
