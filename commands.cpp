@@ -27,7 +27,6 @@ int complain(const fault& f) {
   case errc::bad_request:
     return usage;
   case errc::unavailable:
-  case errc::conflict:
     return unavailable;
   default:
     return failed;

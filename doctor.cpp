@@ -97,6 +97,7 @@ void check_schema(const persistence::database_config& config, findings& out) {
 void check_cluster(const persistence::cluster& c, const integrations::vault& vault,
                    const settings& config, findings& out) {
   auto label = "cluster " + c.name;
+  if (c.status != "active") return out.note(label + " is " + c.status);
   if (c.kubeconfig_sealed.empty())
     return out.bad(label + " has no kubeconfig",
                    "POST /api/admin/clusters/update-kubeconfig with clusterId " + c.id.value);

@@ -34,7 +34,11 @@ result<std::unique_ptr<installation>> installation::open(settings& config, bool 
       out->summary_ = "Database: the private cluster that already runs in " + config.data_dir;
     } else {
       auto started = persistence::private_cluster::start(there);
-      if (!started) return started.error();
+      if (!started) {
+        auto why = started.error();
+        why.code = errc::unavailable; // in use, or of another version: not to be had as it is
+        return why;
+      }
       auto& cluster = **started;
       config.database.url = cluster.url();
       out->summary_ = std::string{"Database: "} + (cluster.was_created() ? "made" : "started") +

@@ -3,6 +3,7 @@
 #include "commands.hpp"
 #include "config/base/log.hpp"
 #include "config/settings.hpp"
+#include "http/service.hpp"
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -38,6 +39,7 @@ log::level level_of(const std::string& name) {
 } // namespace
 
 int main(int argc, char** argv) {
+  http::hold_stop_signals();
   std::signal(SIGPIPE, SIG_IGN); // a closed pipe or socket is an error to handle, not an end
 
   CLI::App app{"Binnacle answers every dashboard call of a SaaS."};

@@ -191,7 +191,11 @@ task<result<done>> log_out(context& ctx, secret token) {
 
 task<result<done>> change_password(context& ctx, secret current, secret wanted) {
   if (auto wrong = check_new_password(wanted, "newPassword")) co_return *wrong;
-  auto check = [current, stored = ctx.who().password_hash] {
+  auto who = ctx.who().id;
+  auto found = co_await ctx.read(persistence::find_user, who); // a session keeps no hash
+  if (!found) co_return found.error();
+  if (!*found) co_return refused(errc::not_found, "User not found");
+  auto check = [current, stored = (*found)->password_hash] {
     return integrations::check_password(current, stored);
   };
   auto checked = co_await ctx.compute(check);
@@ -202,7 +206,6 @@ task<result<done>> change_password(context& ctx, secret current, secret wanted) 
   auto compute_hash = [wanted] { return integrations::hash_password(wanted); };
   auto hashed = co_await ctx.compute(compute_hash);
   if (!hashed) co_return hashed.error();
-  auto who = ctx.who().id;
   auto entry = audit(ctx, who, "PASSWORD_CHANGED");
   co_return co_await ctx.write(replace_password, who, *hashed, entry, ctx.now());
 }

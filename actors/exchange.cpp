@@ -84,6 +84,7 @@ void exchange::reset() {
   req.fields.fill({});
   matched = nullptr;
   method_known = true;
+  path_clean = true;
   presented.reset();
   credential_rejected = false;
   link.reset();

@@ -81,8 +81,9 @@ struct shared_body {
 
 enum class caching : std::uint8_t {
   private_revalidate, // private, no-cache: user data, revalidated by ETag
-  no_store,           //
-  public_short,       // public, max-age=60
+  no_store,
+  never_kept,   // no-store, and what older caches understand: the contract of GET /api/billing
+  public_short, // public, max-age=60
 };
 
 /// What the limiter said about a request, for the headers.
@@ -129,6 +130,7 @@ public:
   request req{};
   const route* matched = nullptr;
   bool method_known = true; // false: the path exists, the method does not: 405
+  bool path_clean = true;   // false: a path parameter is none: 400, once access is clear
   time_point received{};
   std::string id{};                              // X-Request-Id
   std::string traceparent{};                     // to pass on; made here when the client sent none

@@ -1,5 +1,6 @@
 #include "actors/front_end.hpp"
 
+#include "actors/mailboxes.hpp"
 #include "actors/route.hpp"
 #include "actors/session.hpp"
 
@@ -29,6 +30,7 @@ struct front_end_state {
   void receive(ticket t) {
     auto& x = *t;
     if (needs_identity(x)) {
+      mailboxes::identity().Increment();
       self->send(app->identity, incoming{std::move(t)});
       return;
     }
@@ -70,6 +72,7 @@ struct front_end_state {
     link->session = slot.session;
     link->reusable = x.presented || (link->authorization.empty() && link->cookie.empty());
     x.link = std::move(link);
+    mailboxes::sessions().Increment();
     self->send(slot.session, incoming{std::move(t)});
   }
 
@@ -147,8 +150,14 @@ front_end_actor::behavior_type front_end(front_end_actor::stateful_pointer<front
   });
   self->delayed_send(front_end_actor{self}, slice_interval, sweep{});
   return {
-      [self](incoming& x) { self->state.receive(std::move(x.what)); },
-      [self](authenticated& x) { self->state.hand_over(std::move(x.what)); },
+      [self](incoming& x) {
+        mailboxes::front_end().Decrement();
+        self->state.receive(std::move(x.what));
+      },
+      [self](authenticated& x) {
+        mailboxes::front_end().Decrement();
+        self->state.hand_over(std::move(x.what));
+      },
       [self](const changed& c) { self->state.pass_on(c); },
       [self](const session_ended& e) { self->state.forget(e.key); },
       [self](const sweep&) { self->state.sweep_slice(); },

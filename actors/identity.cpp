@@ -1,6 +1,7 @@
 #include "actors/identity.hpp"
 
 #include "actors/async.hpp"
+#include "actors/mailboxes.hpp"
 #include "actors/route.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
@@ -22,6 +23,7 @@ namespace {
 
 /// An unknown `kid` makes us fetch again, but nobody can make us fetch more often than this.
 constexpr seconds refetch_interval{30};
+constexpr seconds retry_interval{1};
 constexpr std::size_t most_known_subjects = 100'000;
 
 std::string_view bearer_of(const request& req) {
@@ -38,6 +40,7 @@ struct trusted_issuer {
   std::shared_ptr<const integrations::key_set> keys{};
   time_point fresh_until{};
   time_point fetched_at{};
+  time_point refetched_at{}; // because of an unknown kid
   bool fetching = false;
   std::vector<ticket> waiting{}; // for the keys
 };
@@ -101,12 +104,18 @@ struct identity_state : actor_scope<identity_actor::base> {
     auto now = app->time->now();
     auto known = from.keys && from.keys->has(preview.kid);
     auto stale = now >= from.fresh_until;
-    auto may_fetch = !from.keys || now - from.fetched_at >= refetch_interval;
-    if ((stale || !known) && may_fetch) {
+    // One more fetch for an unknown kid at once, as its issuer may just have changed keys; then
+    // not again for a while. After a failure, a second's pause.
+    auto rested = now - from.fetched_at >= retry_interval;
+    auto may_fetch = stale ? rested : now - from.refetched_at >= refetch_interval;
+    if ((stale || !known) && (may_fetch || from.fetching)) {
+      if (!stale) from.refetched_at = now;
       from.waiting.push_back(std::move(t));
       fetch(index);
       return;
     }
+    if (!from.keys)
+      return answer_fault(*t, {errc::unavailable, {}, {}, "no keys of issuer " + from.is.issuer});
     if (!known) return pass(std::move(t), nullptr);
     auto claims = integrations::verify_token(token, from.is, *from.keys, now,
                                              app->config.identity.clock_leeway);
@@ -212,6 +221,7 @@ struct identity_state : actor_scope<identity_actor::base> {
     // Unaccepted: anonymous from here on, and not to be examined again.
     t->credential_rejected = !found;
     t->presented = std::move(found);
+    mailboxes::front_end().Increment();
     self()->send(app->front_end, authenticated{std::move(t)});
   }
 
@@ -237,7 +247,10 @@ identity_actor::behavior_type identity(identity_actor::stateful_pointer<identity
   state.own = {.issuer = app->config.identity.issuer, .audience = app->config.identity.issuer};
   state.own_keys = app->signer->public_keys();
   for (auto& issuer : app->config.identity.issuers) state.issuers.push_back({.is = issuer});
-  return {[self](incoming& x) { self->state.examine(std::move(x.what)); }};
+  return {[self](incoming& x) {
+    mailboxes::identity().Decrement();
+    self->state.examine(std::move(x.what));
+  }};
 }
 
 struct fetcher_state {

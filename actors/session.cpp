@@ -4,6 +4,7 @@
 #include "actors/async.hpp"
 #include "actors/body.hpp"
 #include "actors/context.hpp"
+#include "actors/mailboxes.hpp"
 #include "actors/route.hpp"
 #include "actors/sliding_window.hpp"
 #include "config/base/log.hpp"
@@ -98,6 +99,7 @@ struct session_state : actor_scope<session_actor::base> {
   // -- requests -----------------------------------------------------------------------------------
 
   void serve(ticket t) {
+    mailboxes::sessions().Decrement();
     t->begin();
     auto now = app->time->now();
     used->store(static_cast<std::uint32_t>(unix_seconds(now)), std::memory_order_relaxed);
@@ -189,6 +191,7 @@ struct session_state : actor_scope<session_actor::base> {
         return wait_for_load(std::move(t));
       }
       x.credential_rejected = true;
+      mailboxes::front_end().Increment();
       self()->send(app->front_end, incoming{std::move(t)});
       return;
     }
@@ -216,6 +219,7 @@ struct session_state : actor_scope<session_actor::base> {
     }
     if (caller) x.answered_for = caller->id;
     if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
+    if (!x.path_clean) return refuse(x, {errc::bad_request, "Invalid path parameter"}, limit);
     if (answer_from_cache(x, now, limit)) return;
     if (handling >= app->config.session.max_in_flight)
       return refuse(x, {errc::overloaded, "Too many requests at once"}, limit);
@@ -385,8 +389,9 @@ struct session_state : actor_scope<session_actor::base> {
   }
 
   void finish(exchange& x, response out) {
-    auto cacheable = out.status == 200 && out.cache != caching::no_store &&
-                     (x.req.verb == method::get || x.req.verb == method::head);
+    auto kept = out.cache == caching::private_revalidate || out.cache == caching::public_short;
+    auto cacheable =
+        out.status == 200 && kept && (x.req.verb == method::get || x.req.verb == method::head);
     if (cacheable && !out.shared) out.shared = make_shared_body(std::move(out.body));
     if (cacheable && matches(x.req.at(field::if_none_match), out.shared->etag)) out.status = 304;
     x.answer(std::move(out));

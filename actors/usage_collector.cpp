@@ -87,7 +87,9 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     if (out) {
       reply.deliver(std::move(*out));
     } else {
-      log::error("collection failed", {{"why", to_string(out.error())}});
+      // A fresh installation has no cluster yet: that is no fault of anybody's.
+      auto at = out.error().code == errc::unprocessable ? log::level::info : log::level::error;
+      log::write(at, "nothing collected", {{"why", to_string(out.error())}});
       count_run("failed");
       reply.deliver(caf::make_error(out.error().code));
     }

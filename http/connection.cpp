@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include "actors/mailboxes.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
 #include "config/base/log.hpp"
 #include "config/base/secret.hpp"
@@ -178,6 +179,7 @@ void connection::on_head() {
   auto found = shared_.routes.find(x_->req.verb, x_->req.path, x_->req.at(field::host));
   x_->matched = found.to;
   x_->method_known = found.what != match::outcome::wrong_method;
+  x_->path_clean = found.what != match::outcome::bad_parameter;
   x_->req.params = std::move(found.params);
   allow_ = std::move(found.allow);
   auto limit = static_cast<std::uint64_t>(limits_.max_body_bytes);
@@ -294,16 +296,23 @@ void connection::dispatch() {
   x.owner = shared_from_this();
   x.resubmissions = 0;
   if (!has_own_link()) {
+    mailboxes::front_end().Increment();
     caf::anon_send(shared_.app.front_end, incoming{ticket{x}});
     return;
   }
   x.link = link_;
   x.presented = link_->who;
+  mailboxes::sessions().Increment();
   runtime::handoff run_the_session_here;
   caf::anon_send(link_->session, incoming{ticket{x}});
 }
 
-void connection::resubmit() { caf::anon_send(shared_.app.front_end, incoming{ticket{*x_}}); }
+/// Its session ended before it looked at the request.
+void connection::resubmit() {
+  mailboxes::sessions().Decrement();
+  mailboxes::front_end().Increment();
+  caf::anon_send(shared_.app.front_end, incoming{ticket{*x_}});
+}
 
 void connection::answer_here(response r) {
   x_->owner = shared_from_this();

@@ -78,6 +78,8 @@ std::string_view cache_control(caching c) {
     return "private, no-cache";
   case caching::no_store:
     return "no-store";
+  case caching::never_kept:
+    return "no-store, no-cache, must-revalidate";
   case caching::public_short:
     return "public, max-age=60";
   }
@@ -179,7 +181,8 @@ written write_response(const exchange& x, const write_options& options, std::str
     append_number(head, static_cast<std::int64_t>(body.size()));
     head.append("\r\n");
   }
-  if (body.size() > worth_compressing || r.status == 304) head.append("Vary: Accept-Encoding\r\n");
+  if (compressed || body.size() > worth_compressing || r.status == 304)
+    head.append("Vary: Accept-Encoding\r\n");
   if (!etag.empty()) append(head, "ETag", etag);
   append(head, "Cache-Control", r.status < 400 ? cache_control(r.cache) : "no-store");
   if (r.limit) append_limit(head, *r.limit);

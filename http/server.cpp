@@ -103,6 +103,8 @@ struct server::implementation : std::enable_shared_from_this<implementation> {
   }
 
   void sweep() {
+    std::lock_guard lock{guard};
+    if (over) return;
     sweep_timer.expires_after(sweep_interval);
     sweep_timer.async_wait([self = shared_from_this()](boost::system::error_code error) {
       if (error) return;
@@ -126,6 +128,14 @@ struct server::implementation : std::enable_shared_from_this<implementation> {
     auto too_late = drain_deadline && now >= *drain_deadline;
     if (too_late && cut_off_count == 0) cut_off_count = alive.size();
     for (auto& c : alive) too_late ? c->cut_off() : c->check_deadline(now, is_draining);
+  }
+
+  /// A sweep that runs just now must not set the timer again: the io_context would never be out of
+  /// work.
+  void end_sweeps() {
+    std::lock_guard lock{guard};
+    over = true;
+    sweep_timer.cancel();
   }
 
   void drain(std::function<void(std::size_t)> when_finished) {
@@ -164,6 +174,7 @@ struct server::implementation : std::enable_shared_from_this<implementation> {
   std::function<void(std::size_t)> finished{};
   std::optional<std::chrono::steady_clock::time_point> drain_deadline{};
   std::size_t cut_off_count = 0;
+  bool over = false;
   prometheus::Gauge& open_connections =
       metrics::gauge("binnacle_http_connections", "Open client connections");
   prometheus::Counter& refused_connections =
@@ -176,7 +187,7 @@ server::server(net::io_context& io, services& app)
 server::~server() {
   boost::system::error_code ignored;
   inside_->acceptor.close(ignored);
-  inside_->sweep_timer.cancel();
+  inside_->end_sweeps();
   inside_->pause_timer.cancel();
 }
 

@@ -22,6 +22,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <condition_variable>
+#include <csignal>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -39,6 +40,16 @@ persistence::database_config database_of(const settings& config, std::string nam
           .statement_timeout = config.database.statement_timeout,
           .connect_timeout = config.database.connect_timeout,
           .application_name = std::move(name)};
+}
+
+const sigset_t& stop_signals() {
+  static const auto set = [] {
+    sigset_t out;
+    ::sigemptyset(&out);
+    for (auto signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&out, signal);
+    return out;
+  }();
+  return set;
 }
 
 std::string node_name() {
@@ -200,6 +211,8 @@ struct service::implementation {
   bool ended_by_signal = false;
 };
 
+void hold_stop_signals() { ::pthread_sigmask(SIG_BLOCK, &stop_signals(), nullptr); }
+
 service::service() = default;
 
 service::~service() {
@@ -227,11 +240,16 @@ result<std::unique_ptr<service>> service::start(settings config, service_options
   for (std::size_t i = 0; i < threads; ++i) in.threads.emplace_back([&in] { in.io.run(); });
   in.system = std::make_unique<caf::actor_system>(*in.caf_config);
   in.spawn_actors(options);
-  if (!options.listen) return out;
-  in.signals = std::make_unique<net::signal_set>(in.io, SIGINT, SIGTERM);
+  // Blocked since main() began, so that one during start-up waits until here.
+  in.signals = std::make_unique<net::signal_set>(in.io, SIGINT, SIGTERM, SIGHUP);
   in.signals->async_wait([&in](boost::system::error_code error, int) {
-    if (!error) in.end_wait(true);
+    if (error) return;
+    in.end_wait(true);
+    // A command that only collects waits for the collector, not for us.
+    if (!in.listener) caf::anon_send_exit(in.app.usage_collector, caf::exit_reason::user_shutdown);
   });
+  ::pthread_sigmask(SIG_UNBLOCK, &stop_signals(), nullptr);
+  if (!options.listen) return out;
   in.listener = std::make_unique<server>(in.io, in.app);
   if (auto listening = in.listener->listen(); !listening) {
     in.listener.reset();

@@ -19,6 +19,10 @@ struct service_options {
   bool timers = true;
 };
 
+/// Blocks SIGINT, SIGTERM and SIGHUP in this thread and those it starts. Call first of all: a
+/// signal during start-up then waits until `service::start` can stop what has been started by then.
+void hold_stop_signals();
+
 class service {
 public:
   /// Threads, keys, actors, listener. The database must be there and migrated.
@@ -29,7 +33,7 @@ public:
   /// Graceful stop: readiness false, no new connections, requests in flight answered, windows
   /// saved, actors ended. Returns the number of connections that had to be cut off.
   std::size_t stop();
-  /// Blocks until SIGINT or SIGTERM, or until an actor has given up; true for a signal.
+  /// Blocks until SIGINT, SIGTERM or SIGHUP, or until an actor has given up; true for a signal.
   bool wait();
 
   std::uint16_t port() const;

@@ -124,7 +124,7 @@ json::object body_of_member(const std::optional<persistence::user>& owner) {
 
 /// Also for caches that know no Cache-Control.
 response never_kept(response out) {
-  out.cache = caching::no_store;
+  out.cache = caching::never_kept;
   out.headers.emplace_back("Pragma", "no-cache");
   out.headers.emplace_back("Expires", "0");
   return out;
@@ -142,12 +142,12 @@ task<result<response>> get_billing(context& ctx) {
   if (!who.account_owner.empty()) {
     auto owner = co_await ctx.read(persistence::find_user, who.account_owner);
     if (!owner) co_return owner.error();
-    if (*csv) co_return never_kept(table_of({}).to_response(file, caching::no_store));
+    if (*csv) co_return never_kept(table_of({}).to_response(file, caching::never_kept));
     co_return never_kept(json_reply(body_of_member(*owner)));
   }
   auto account = co_await ctx.snapshot(load_statement, who.id, *period);
   if (!account) co_return account.error();
-  if (*csv) co_return never_kept(table_of(account->days).to_response(file, caching::no_store));
+  if (*csv) co_return never_kept(table_of(account->days).to_response(file, caching::never_kept));
   co_return never_kept(json_reply(body_of(who, *account)));
 }
 

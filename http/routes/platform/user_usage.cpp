@@ -15,7 +15,7 @@ constexpr hours horizon{24 * 366};
 
 struct user_usage {
   persistence::user who{};
-  std::optional<persistence::cluster> on{};
+  persistence::cluster on{};
   std::vector<persistence::project_row> today{};
   std::vector<persistence::day_row> days{}; // newest first
 };
@@ -27,6 +27,8 @@ result<user_usage> load_user_usage(persistence::transaction& tx, const user_id& 
   if (!*found) return fault{errc::not_found, "User not found", {}, {}};
   auto cluster = persistence::cluster_of_user(tx, who);
   if (!cluster) return cluster.error();
+  // Only who is on a cluster has usage to look at (platform.md §5).
+  if (!*cluster) return fault{errc::not_found, "User not found", {}, {}};
   auto today = persistence::projects_on(tx, who, date_of(now));
   if (!today) return today.error();
   auto days = persistence::days_between(tx, who, date_of(now - horizon), date_of(now));
@@ -35,7 +37,7 @@ result<user_usage> load_user_usage(persistence::transaction& tx, const user_id& 
   if (days->size() > days_shown) days->resize(days_shown);
   user_usage out;
   out.who = std::move(**found);
-  out.on = std::move(*cluster);
+  out.on = std::move(**cluster);
   out.today = std::move(*today);
   out.days = std::move(*days);
   return out;
@@ -108,12 +110,10 @@ json::object totals_of(const std::vector<persistence::day_row>& days) {
 }
 
 json::object user_of(const user_usage& u) {
-  json::value cluster;
-  if (u.on) cluster = json::value{u.on->name};
   return {{"id", u.who.id.value},
           {"email", u.who.email},
           {"name", u.who.name},
-          {"cluster", std::move(cluster)}};
+          {"cluster", u.on.name}};
 }
 
 } // namespace

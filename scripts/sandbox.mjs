@@ -1,0 +1,304 @@
+// The service with a demo company: `scripts/serve --sandbox [options of binnacle serve]` runs this.
+// Everything lives in $BINNACLE_DATA_DIR/sandbox; delete that directory to begin anew.
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const binary = join(root, 'build/release/binnacle');
+const dataDir = resolve(process.env.BINNACLE_DATA_DIR || join(root, 'data'), 'sandbox');
+const stateFile = join(dataDir, 'sandbox.json');
+
+const cluster = 'harbour';
+const people = [
+  { username: 'ana', projects: ['recommender', 'search'] },
+  { username: 'ben', projects: ['fraud-detection'] },
+  { username: 'chloe', projects: ['analytics', 'forecasting'] },
+].map((person) => ({ ...person, email: `${person.username}@demo.example` }));
+const namespaces = people.flatMap((person) => person.projects);
+const historyDays = 61;
+const hour = 3_600_000;
+const day = 24 * hour;
+const readyWithin = 120_000;
+const stopWithin = 60_000; // longer than the service's own patience with requests in flight
+
+class Failure extends Error {}
+class Stopped extends Error {}
+
+const running = { children: new Set(), service: null, standIn: null, up: null, stopping: false };
+
+// -- state: passwords, ports, and how far the first run came --------------------------------------
+
+function openState() {
+  mkdirSync(dataDir, { recursive: true });
+  const fresh = () => ({ password: `demo-${word()}`, cronSecret: word(16), ports: {}, done: [] });
+  const state = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh();
+  save(state);
+  return state;
+}
+
+function save(state) {
+  writeFileSync(`${stateFile}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${stateFile}.new`, stateFile);
+}
+
+const iso = (time) => new Date(time).toISOString().replace('.000Z', 'Z');
+const word = (bytes = 5) => randomBytes(bytes).toString('hex');
+
+// -- processes ------------------------------------------------------------------------------------
+
+/// In a process group of its own: Ctrl-C reaches only this program, which stops the parts in order.
+function start(program, args, options) {
+  const child = spawn(program, args, { cwd: root, detached: true, ...options });
+  child.ended = new Promise((done) => {
+    child.once('error', (error) => done({ code: 127, error }));
+    child.once('close', (code, signal) => done({ code: code ?? 1, signal }));
+  });
+  running.children.add(child);
+  child.ended.then(() => running.children.delete(child));
+  return child;
+}
+
+async function startStandIn(state) {
+  const keep = join(dataDir, 'opencost');
+  for (const ports of [state.ports, {}]) {
+    const child = start(process.execPath, [
+      join(root, 'tests/upstreams/opencost.mjs'), '--state', keep, '--die-with-parent',
+      '--port', `${ports.api ?? 0}`, '--control-port', `${ports.control ?? 0}`,
+      '--namespaces', namespaces.join(','),
+    ], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let complaint = '';
+    child.stderr.on('data', (text) => (complaint += text));
+    const line = await firstLine(child);
+    if (line) {
+      const said = JSON.parse(line);
+      said.ports = { api: portOf(said.url), control: portOf(said.control) };
+      running.standIn = child;
+      return said;
+    }
+    if (!complaint.includes('EADDRINUSE')) throw new Failure(`the stand-in: ${complaint.trim()}`);
+  }
+  throw new Failure('the stand-in finds no port');
+}
+
+const portOf = (url) => Number(new URL(url).port);
+
+async function firstLine(child) {
+  const lines = createInterface({ input: child.stdout });
+  return Promise.race([
+    new Promise((done) => lines.once('line', done)),
+    child.ended.then(() => null),
+  ]);
+}
+
+/// Runs the service and shows what it says; resolves with its address once it answers.
+async function startService(environment, args) {
+  // setpriv ends the service in good order even when this program is killed.
+  const child = start('setpriv', ['--pdeathsig', 'TERM', binary, 'serve', ...args], {
+    env: environment, stdio: ['inherit', 'pipe', 'inherit'],
+  });
+  running.service = child;
+  const url = await (running.up = new Promise((found) => {
+    let hint = false; // how to make the first admin, which is done here
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      hint = line.startsWith('Next:') || (hint && line.startsWith(' '));
+      if (!hint) console.log(line);
+      const ready = /^Binnacle is ready at (\S+)/.exec(line);
+      if (ready) found(ready[1]);
+    });
+    child.ended.then(() => found(null));
+  }));
+  if (!url) throw new Stopped();
+  const until = Date.now() + readyWithin;
+  while (Date.now() < until) {
+    if (running.stopping || !running.children.has(child)) throw new Stopped();
+    const answer = await fetch(`${url}/readyz`).catch(() => null);
+    if (answer?.ok) return url;
+    await sleep(50);
+  }
+  throw new Failure(`${url}/readyz does not become ready`);
+}
+
+/// A command of binnacle beside the running service.
+async function command(environment, args, { input, show = false } = {}) {
+  if (running.stopping) throw new Stopped();
+  const child = start(binary, args, {
+    env: { BINNACLE_LOG_LEVEL: 'warn', ...environment }, stdio: ['pipe', 'pipe', show ? 'inherit' : 'pipe'],
+  });
+  let output = '';
+  let complaint = '';
+  child.stdout.on('data', (text) => (output += text));
+  child.stderr?.on('data', (text) => (complaint += text));
+  child.stdin.on('error', () => {}).end(input ?? '');
+  const { code } = await child.ended;
+  if (running.stopping) throw new Stopped();
+  if (code === 0) return output.trim();
+  throw Object.assign(new Failure(`binnacle ${args[0]} ended with ${code}: ${complaint.trim()}`),
+    { complaint });
+}
+
+async function stopEverything() {
+  running.stopping = true;
+  await running.up; // half started, the service could leave its PostgreSQL behind
+  for (const child of running.children) if (child !== running.standIn) child.kill('SIGTERM');
+  const last = setTimeout(() => running.service?.kill('SIGKILL'), stopWithin);
+  const ended = await running.service?.ended;
+  clearTimeout(last);
+  running.standIn?.kill('SIGTERM');
+  await Promise.all([...running.children].map((child) => child.ended));
+  return ended;
+}
+
+// -- the demo company, made through the interfaces that everybody has ------------------------------
+
+class Admin {
+  constructor(url, password) {
+    Object.assign(this, { url, credentials: { username: 'admin', password }, cookie: null });
+  }
+  async post(path, body) {
+    const { answer, json } = await this.send('POST', path, body);
+    if (answer.ok) return json;
+    throw new Failure(`POST ${path}: ${answer.status} ${JSON.stringify(json)}`);
+  }
+  async get(path) {
+    return (await this.send('GET', path)).json;
+  }
+  async send(method, path, body) {
+    const headers = { ...(body && { 'content-type': 'application/json' }) };
+    if (this.cookie) headers.cookie = this.cookie;
+    const answer = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
+    const cookie = answer.headers.getSetCookie().find((text) => text.startsWith('session='));
+    if (cookie) [this.cookie] = cookie.split(';');
+    return { answer, json: await answer.json().catch(() => null) };
+  }
+  async logIn() {
+    const { data } = await this.get('/api/setup');
+    await this.post(data.setupRequired ? '/api/setup' : '/api/auth/login', this.credentials);
+  }
+}
+
+/// Each step once; what an interrupted first run has done is not done again.
+async function makeCompany({ state, url, environment, standIn }) {
+  const admin = new Admin(url, state.password);
+  state.ports = standIn.ports; // not before: the data directory is ours now
+  const once = async (step, act) => {
+    if (running.stopping) throw new Stopped();
+    if (state.done.includes(step)) return;
+    if (!admin.cookie) await admin.logIn();
+    await act();
+    state.done.push(step);
+    save(state);
+  };
+  const kubeconfigOf = `kubeconfig for ${standIn.url}`;
+  if (!state.collectedTo) console.log('\nMaking the demo company ...');
+
+  for (const { username, email } of people)
+    await once(`user ${username}`, () =>
+      command(environment, ['user', '--username', username, '--email', email],
+        { input: `${state.password}\n` }));
+  await once(`cluster ${cluster}`, async () => {
+    const { clusters } = await admin.get('/api/admin/clusters');
+    const known = clusters.find((each) => each.name === cluster);
+    const made = { name: cluster, api_url: 'https://harbour.demo.example/hopsworks-api/api', max_users: 50 };
+    state.clusterId = (known ?? (await admin.post('/api/admin/clusters', made)).cluster).id;
+  });
+  await once(kubeconfigOf, async () => {
+    await admin.post('/api/admin/clusters/update-kubeconfig',
+      { clusterId: state.clusterId, kubeconfig: readFileSync(standIn.kubeconfig, 'utf8') });
+    const tested = await admin.post('/api/admin/test-opencost', { clusterId: state.clusterId });
+    if (!tested.connected) throw new Failure(`test-opencost: ${tested.error}`);
+    console.log(`  cluster ${cluster}: ${tested.message}`);
+    state.done = state.done.filter((step) => !step.startsWith('kubeconfig'));
+  });
+  for (const { email, projects } of people)
+    for (const name of projects)
+      await once(`project ${name}`, () =>
+        command(environment, ['project', '--email', email, '--cluster', cluster, '--namespace', name]));
+  await collectHistory(state, environment);
+}
+
+/// By the real collector, from the first day on, or from where an earlier run stopped; what was
+/// missed in a day or two the service itself collects when it starts.
+async function collectHistory(state, environment) {
+  const now = Math.floor(Date.now() / hour) * hour;
+  const today = Math.floor(now / day) * day;
+  const from = state.collectedTo ?? today - historyDays * day;
+  if (now - from < 2 * day) return;
+  if (running.stopping) throw new Stopped();
+  console.log(`  collecting the usage of ${Math.floor((now - from) / day)} days from OpenCost ...`);
+  await command(environment, ['collect', '--from', iso(from), '--to', iso(now)], { show: true });
+  await command(environment, ['collect'], { show: true }); // the present hour
+  state.collectedTo = now;
+  save(state);
+}
+
+// -- what to try ----------------------------------------------------------------------------------
+
+function explain(url, state) {
+  const home = relative(process.cwd(), dataDir).startsWith('..') ? dataDir : relative(process.cwd(), dataDir) || '.';
+  const jar = join(home, 'cookies.txt');
+  const where = /^[\w./-]+$/.test(jar) ? jar : `'${jar}'`;
+  const line = (name, what) => `  ${name.padEnd(8)}${state.password}   ${what}`;
+  console.log([
+    '',
+    'The demo company: user name and password',
+    line('admin', 'administrator'),
+    ...people.map(({ username, projects }) => line(username, projects.join(', '))),
+    '',
+    'Try it:',
+    `  curl -c ${where} -H 'Content-Type: application/json' \\`,
+    `    -d '{"username":"ana","password":"${state.password}"}' ${url}/api/auth/login`,
+    `  curl -b ${where} ${url}/api/usage`,
+    `  curl -b ${where} '${url}/api/billing?format=csv'`,
+    '',
+    `Everything is kept in ${home}; delete it to begin anew. Stop with Ctrl-C.`,
+  ].join('\n'));
+}
+
+// -- the whole story ------------------------------------------------------------------------------
+
+function environmentFor(state) {
+  const environment = { ...process.env, BINNACLE_DATA_DIR: dataDir };
+  environment.CRON_SECRET = state.cronSecret;
+  environment.BINNACLE_LOG_ACCESS_FILE ??= join(dataDir, 'access.log');
+  // Demo data belongs into no database but the sandbox's own.
+  for (const name of ['DATABASE_URL', 'BINNACLE_DATABASE_URL'])
+    for (const each of [name, `${name}_FILE`])
+      if (each in environment) {
+        console.log(`The sandbox has its own database and ignores ${each}.`);
+        delete environment[each];
+      }
+  return environment;
+}
+
+async function main(args) {
+  if (args.includes('--help') || args.includes('-h'))
+    return (await start(binary, ['serve', '--help'], { stdio: 'inherit' }).ended).code;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => { if (!running.stopping) stopEverything(); });
+  let failed = false;
+  try {
+    const state = openState();
+    const environment = environmentFor(state);
+    const standIn = await startStandIn(state);
+    if (running.stopping) throw new Stopped();
+    const url = await startService(environment, args);
+    await makeCompany({ state, url, environment, standIn });
+    explain(url, state);
+    await running.service.ended;
+  } catch (error) {
+    if (!(error instanceof Stopped) && !running.stopping) {
+      console.error(`sandbox: ${error instanceof Failure ? error.message : error.stack}`);
+      failed = true;
+    }
+  }
+  const ended = await stopEverything();
+  if (ended?.error) console.error(`sandbox: ${ended.error.message}`);
+  return ended?.code || (failed ? 1 : 0);
+}
+
+process.exitCode = await main(process.argv.slice(2));
