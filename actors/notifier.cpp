@@ -25,9 +25,12 @@ struct notifier_state {
     auto heard = listener->wait(patience, [this] {
       app->change_generation.fetch_add(1, std::memory_order_acq_rel);
       app->listening.store(true, std::memory_order_release);
+      // Readiness must come back without traffic: nobody sends any to a node that is not ready.
+      app->database_up.store(true, std::memory_order_relaxed);
       log::info("listening for changes");
     });
     if (heard) return std::move(*heard);
+    app->database_up.store(false, std::memory_order_relaxed);
     if (app->listening.exchange(false))
       log::warn("not listening for changes", {{"why", heard.error().detail}});
     std::this_thread::sleep_for(patience); // our own thread: nothing else waits for it

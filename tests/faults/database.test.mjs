@@ -1,0 +1,173 @@
+/// PostgreSQL goes away and comes back while clients are at work.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import http from 'node:http';
+import { eventually, installation, sleep } from './harness.mjs';
+
+describe('database', { timeout: 120_000 }, () => {
+  const cleanups = [];
+  let home, service, admin;
+
+  before(async () => {
+    home = installation({ after: (f) => cleanups.push(f) }, { BINNACLE_CACHE_ENABLED: 'false' });
+    service = await home.serve();
+    admin = await home.token('root@example.com', { admin: true });
+  });
+  beforeEach(() => home.startPostgres()); // whatever the test before has left
+  after(() => cleanups.forEach((f) => f()));
+
+  /// Clients that add clusters and read usage until `stop()`; what was acknowledged, and how long
+  /// answers took and which there were.
+  function load(clients = 8) {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: clients });
+    const seen = { acknowledged: [], statuses: new Map(), broken: [], bad: [] };
+    let running = true;
+    const work = Array.from({ length: clients }, async (_, client) => {
+      for (let i = 0; running; ++i) {
+        const name = `${Date.now()}-${client}-${i}`;
+        try {
+          const answer = client % 2
+            ? await service.call('POST', '/api/admin/clusters',
+              { headers: admin, body: { name, api_url: 'https://127.0.0.1:1' }, agent })
+            : await service.call('GET', '/api/usage', { headers: admin, agent });
+          seen.statuses.set(answer.status, (seen.statuses.get(answer.status) ?? 0) + 1);
+          if (answer.status === 201) seen.acknowledged.push(name);
+          else if (answer.status === 503) {
+            if (!(Number(answer.headers['retry-after']) >= 1) || !answer.json?.error ||
+                /postgres|libpq|connection|socket|terminat/i.test(answer.text)) seen.bad.push(answer);
+            await sleep(20);
+          } else if (answer.status !== 200) seen.bad.push(answer);
+        } catch (error) {
+          seen.broken.push(error);
+          await sleep(20);
+        }
+      }
+    });
+    const stop = async () => {
+      running = false;
+      await Promise.all(work);
+      agent.destroy();
+      return seen;
+    };
+    return { stop, seen };
+  }
+
+  const clusters = async () => {
+    const answer = await service.call('GET', '/api/admin/clusters', { headers: admin });
+    assert.equal(answer.status, 200, answer.text);
+    return new Set(answer.json.clusters.map((c) => c.name));
+  };
+
+  async function isDown() {
+    await eventually('/readyz is 503', async () => (await service.call('GET', '/readyz')).status === 503,
+      { within: 5_000 });
+    assert.equal((await service.call('GET', '/healthz')).status, 200);
+    const refused = await service.call('POST', '/api/admin/clusters',
+      { headers: admin, body: { name: 'never', api_url: 'https://127.0.0.1:1' } });
+    assert.equal(refused.status, 503);
+    assert.ok(Number(refused.headers['retry-after']) >= 1);
+    assert.ok(refused.json.error);
+    assert.equal((await service.call('GET', '/version')).status, 200);
+  }
+
+  async function recovers() {
+    const began = Date.now();
+    const works = async () => (await service.call('GET', '/api/usage', { headers: admin })).status === 200 &&
+      (await service.call('GET', '/readyz')).status === 200;
+    await eventually('it works again', works, { within: 5_000 });
+    return Date.now() - began;
+  }
+
+  async function acrossAnOutage(stop, start) {
+    const { stop: end, seen } = load();
+    await eventually('writes are acknowledged', () => seen.acknowledged.length > 20);
+    await stop();
+    await isDown();
+    await start();
+    await recovers();
+    const before = seen.acknowledged.length;
+    await eventually('writes are acknowledged again', () => seen.acknowledged.length > before + 20);
+    const done = await end();
+    assert.deepEqual(done.broken.map(String), [], 'every request gets an answer');
+    assert.deepEqual(done.bad.map((a) => [a.status, a.text]), []);
+    assert.ok((done.statuses.get(503) ?? 0) > 0);
+    const present = await clusters();
+    assert.deepEqual(done.acknowledged.filter((name) => !present.has(name)), [], 'lost');
+    return done;
+  }
+
+  it('stopped and started under load: 503 meanwhile, nothing acknowledged is lost', () =>
+    acrossAnOutage(() => home.stopPostgres('fast'), () => home.startPostgres()));
+
+  it('killed and started under load', () =>
+    acrossAnOutage(() => home.killPostgres(), () => home.startPostgres()));
+
+  it('stopped three times in a row, with the service in between', async () => {
+    for (let i = 0; i < 3; ++i) {
+      home.stopPostgres('immediate');
+      assert.equal((await service.call('GET', '/api/usage', { headers: admin })).status, 503);
+      await home.startPostgres();
+      await recovers();
+    }
+  });
+
+  it('is ready again without being asked for anything else', {
+  }, async () => {
+    home.stopPostgres('immediate');
+    await isDown();
+    await home.startPostgres();
+    await eventually('ready', async () => (await service.call('GET', '/readyz')).status === 200, { within: 5_000 });
+  });
+
+  it('answers in time while the server hangs, and recovers', async () => {
+    const other = await home.serve({
+      DATABASE_URL: home.url, BINNACLE_DATABASE_STATEMENT_TIMEOUT: '500ms', BINNACLE_HTTP_REQUEST_TIMEOUT: '1500ms',
+    });
+    const children = home.processes().filter((pid) => pid !== service.child.pid && pid !== other.child.pid);
+    for (const pid of children) process.kill(pid, 'SIGSTOP');
+    try {
+      const began = Date.now();
+      const answer = await other.call('GET', '/api/usage', { headers: admin });
+      assert.ok([503, 504].includes(answer.status), answer.text);
+      assert.ok(Date.now() - began < 3_000);
+      assert.equal((await other.call('GET', '/healthz')).status, 200);
+    } finally {
+      for (const pid of children) process.kill(pid, 'SIGCONT');
+    }
+    await eventually('it works again', async () =>
+      (await other.call('GET', '/api/usage', { headers: admin })).status === 200, { within: 5_000 });
+    assert.equal(await other.stop(), 0);
+  });
+
+  it('a full queue is 503 with Retry-After, and is over when the work is done', async () => {
+    const narrow = await home.serve({
+      DATABASE_URL: home.url, BINNACLE_DATABASE_CONNECTIONS: '1', BINNACLE_DATABASE_QUEUE: '2',
+      BINNACLE_SESSION_MAX_IN_FLIGHT: '100',
+    });
+    await narrow.call('GET', '/api/usage', { headers: admin });
+    const holder = await home.lockUsage(3);
+    try {
+      const answers = await Promise.all(Array.from({ length: 12 }, () =>
+        narrow.call('GET', '/api/usage', { headers: admin })));
+      const full = answers.filter((a) => a.status === 503);
+      assert.ok(full.length >= 8, answers.map((a) => a.status).join());
+      assert.ok(full.every((a) => Number(a.headers['retry-after']) >= 1 && a.json.error));
+      assert.ok(answers.filter((a) => a.status === 200).length >= 1, answers.map((a) => a.status).join());
+      assert.equal((await narrow.call('GET', '/healthz')).status, 200);
+    } finally {
+      holder.kill();
+    }
+    await eventually('it works again', async () =>
+      (await narrow.call('GET', '/api/usage', { headers: admin })).status === 200, { within: 5_000 });
+    assert.equal(await narrow.stop(), 0);
+  });
+
+  it('stops cleanly while the database is away, and starts it again', async () => {
+    home.stopPostgres('immediate');
+    await isDown();
+    assert.equal(await service.stop(), 0, service.text);
+    service = await home.serve();
+    assert.ok((await clusters()).size > 20);
+  });
+});
