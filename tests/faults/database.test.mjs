@@ -112,8 +112,7 @@ describe('database', { timeout: 120_000 }, () => {
     }
   });
 
-  it('is ready again without being asked for anything else', {
-  }, async () => {
+  it('is ready again without being asked for anything else', async () => {
     home.stopPostgres('immediate');
     await isDown();
     await home.startPostgres();
