@@ -36,6 +36,9 @@ struct services {
   /// False while nobody listens for changes: caches are not to be trusted then.
   std::atomic<bool> listening{false};
   std::atomic<bool> draining{false};
+  /// Windows on their way to the database: counted in by who sends them to the window keeper, and
+  /// out by the keeper. While there are none, a new session need not ask it.
+  std::atomic<std::size_t> windows_unsaved{0};
   /// The last storage job got through to the database.
   std::atomic<bool> database_up{false};
 };

@@ -135,7 +135,7 @@ struct session_state : actor_scope<session_actor::base> {
       auto began_at = app->time->now();
       kept_windows kept;
       auto first = !opened;
-      if (first) {
+      if (first && app->windows_unsaved.load(std::memory_order_acquire) > 0) {
         // Named, not written inside the co_await: g++ 12 would destroy its string twice.
         recall_windows question{key.text()};
         auto recalled =
@@ -301,6 +301,7 @@ struct session_state : actor_scope<session_actor::base> {
     save_pending = false;
     if (text.empty()) return;
     auto until = std::chrono::ceil<milliseconds>(expires.time_since_epoch()).count();
+    app->windows_unsaved.fetch_add(1);
     self()->send(app->window_keeper, keep_windows{key.text(), std::move(text), until});
   }
 

@@ -25,6 +25,8 @@ struct keeper_state : actor_scope<window_keeper_actor::base> {
 
   void take(const keep_windows& w) {
     auto known = waiting.find(w.key);
+    // The sender has counted this one in; one that replaces another, or is dropped, goes out again.
+    if (known != waiting.end() || waiting.size() >= most_waiting) app->windows_unsaved.fetch_sub(1);
     if (known == waiting.end() && waiting.size() >= most_waiting) return;
     waiting[w.key] = {w.key, w.state, time_point{milliseconds{w.expires_at}}};
   }
@@ -49,10 +51,12 @@ struct keeper_state : actor_scope<window_keeper_actor::base> {
                                                persistence::access::write, std::move(body)};
       if (!saved) {
         waiting.merge(writing); // what came in meanwhile is newer and stays
+        app->windows_unsaved.fetch_sub(writing.size());
         writing.clear();
         co_return false;
       }
       written += writing.size();
+      app->windows_unsaved.fetch_sub(writing.size());
       writing.clear();
     }
     co_return true;

@@ -255,7 +255,8 @@ void connection::prepare() {
   if (auto host = x.req.at(field::forwarded_host); trusted && !host.empty())
     x.req.fields[static_cast<std::size_t>(field::host)] = host;
   to_http_1_0_ = parser_->is_http_1_0();
-  keep_alive_ = parser_->keep_alive() && !app.draining.load(std::memory_order_relaxed);
+  keep_alive_ = parser_->is_header_done() && parser_->keep_alive() &&
+                !app.draining.load(std::memory_order_relaxed);
 }
 
 void connection::serve() {
