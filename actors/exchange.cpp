@@ -89,6 +89,7 @@ void exchange::reset() {
   credential_rejected = false;
   link.reset();
   answered_for.value.clear();
+  limit.reset();
   res_ = response{};
   begun_.store(false, std::memory_order_relaxed);
   answered_.store(false, std::memory_order_release);

@@ -137,6 +137,7 @@ public:
   std::shared_ptr<const credential> presented{}; // set by identity; null: anonymous
   bool credential_rejected = false;              // by the session: treat as anonymous
   std::shared_ptr<const session_link> link{};    // the session that answers; kept by the connection
+  std::optional<limit_report> limit{};           // for the error body of a refused request
   user_id answered_for{};                        // for the access log
 
   /// Gives the answer; true for the first caller, whose response counts. Thread-safe.
@@ -144,6 +145,8 @@ public:
   /// Marks that an actor has begun to work on it: a dropped ticket is then an error, not a
   /// message that found its receiver gone.
   void begin() { begun_.store(true, std::memory_order_relaxed); }
+  /// It goes on to another actor, which has not looked at it yet.
+  void pass_on() { begun_.store(false, std::memory_order_relaxed); }
   bool begun() const { return begun_.load(std::memory_order_relaxed); }
   bool answered() const { return answered_.load(std::memory_order_acquire); }
   const response& result_of() const { return res_; }

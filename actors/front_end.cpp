@@ -38,9 +38,10 @@ struct front_end_state {
     hand_over(std::move(t));
   }
 
-  /// A cron secret is no user's credential; and a request comes back from its session only once.
+  /// Some routes look at no credential, or at one that is no user's; and a request comes back from
+  /// its session only once.
   bool needs_identity(const exchange& x) const {
-    if (x.credential_rejected || x.presented || x.matched->who == access::cron) return false;
+    if (x.credential_rejected || x.presented || ignores_credentials(x.matched->who)) return false;
     auto cookie = x.matched->face->session_cookie;
     return !x.req.at(field::authorization).empty() ||
            (!cookie.empty() && !x.req.cookie(cookie).empty());
@@ -72,6 +73,7 @@ struct front_end_state {
     link->session = slot.session;
     link->reusable = x.presented || (link->authorization.empty() && link->cookie.empty());
     x.link = std::move(link);
+    x.pass_on();
     mailboxes::sessions().Increment();
     self->send(slot.session, incoming{std::move(t)});
   }

@@ -208,8 +208,13 @@ struct identity_state : actor_scope<identity_actor::base> {
       if (!from.keys)
         answer_fault(*t, {errc::unavailable, {}, {}, "no keys of issuer " + from.is.issuer});
       else
-        examine_token(std::move(t), bearer_of(t->req));
+        examine_again(std::move(t));
     }
+  }
+
+  void examine_again(ticket t) {
+    auto token = bearer_of(t->req); // before `t` is moved from
+    examine_token(std::move(t), token);
   }
 
   void reject(ticket t, const result<integrations::token_claims>& why) {

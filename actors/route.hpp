@@ -19,10 +19,14 @@ struct services;
 enum class access : std::uint8_t {
   undeclared, // a mistake: a test fails
   anyone,     // with or without a credential
+  stranger,   // likewise, and no credential is looked at: limits count by address
   user,       // a valid credential of an active user
   admin,      // an active user with is_admin
   cron,       // Authorization: Bearer <CRON_SECRET>
 };
+
+/// Served by the session of the client's address whatever credential comes along.
+constexpr bool ignores_credentials(access a) { return a == access::stranger || a == access::cron; }
 
 /// What an unsafe method must prove about the browser that sent it.
 enum class csrf : std::uint8_t {

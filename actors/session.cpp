@@ -382,7 +382,7 @@ struct session_state : actor_scope<session_actor::base> {
   void refuse(exchange& x, const fault& f, const std::optional<limit_report>& limit) {
     if (caller) x.answered_for = caller->id;
     // The dialect's 429 body needs the waiting time, so the report is there before rendering.
-    x.result_of().limit = limit;
+    x.limit = limit;
     auto out = x.matched->face->render(f, x);
     out.limit = limit;
     out.log_detail = to_string(f);

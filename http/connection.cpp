@@ -284,7 +284,8 @@ void connection::serve() {
 }
 
 bool connection::has_own_link() const {
-  if (!link_ || link_->face != x_->matched->face || x_->matched->who == access::cron) return false;
+  if (!link_ || link_->face != x_->matched->face) return false;
+  if (ignores_credentials(x_->matched->who)) return false;
   auto cookie = link_->face->session_cookie;
   return constant_time_equal(link_->authorization, x_->req.at(field::authorization)) &&
          constant_time_equal(link_->cookie,

@@ -103,7 +103,7 @@ private:
   std::string out_scratch_{};
   std::string_view out_body_{};
   std::size_t out_size_ = 0;
-  bool keep_alive_ = true;
+  std::atomic<bool> keep_alive_{true}; // the sweep may clear it
   bool body_unread_ = false;
   bool to_http_1_0_ = false;
 

@@ -73,7 +73,7 @@ void journal::record(const exchange& x, std::size_t bytes_sent) const {
   counter_of(counters, r.status).Increment();
   counters.seconds->Observe(static_cast<double>(took.count()) / 1e6);
 
-  auto failed = r.status >= 500;
+  auto failed = r.status >= 500 && r.status != 501 && r.status != 505; // those are the client's
   if (!access_log_ && !failed) return;
   thread_local std::string line;
   line.clear();

@@ -117,16 +117,17 @@ struct server::implementation : std::enable_shared_from_this<implementation> {
     // A connection cannot be destroyed while it is locked here, but one whose last reference is
     // going is about to wait for `guard` in forget(): lock() finds those expired.
     std::vector<std::shared_ptr<connection>> alive;
+    auto now = std::chrono::steady_clock::now();
+    auto is_draining = app.draining.load();
+    auto too_late = false;
     {
       std::lock_guard lock{guard};
       alive.reserve(connections.size());
       for (auto* c : connections)
         if (auto held = c->weak_from_this().lock()) alive.push_back(std::move(held));
+      too_late = drain_deadline && now >= *drain_deadline;
+      if (too_late && cut_off_count == 0) cut_off_count = alive.size();
     }
-    auto now = std::chrono::steady_clock::now();
-    auto is_draining = app.draining.load();
-    auto too_late = drain_deadline && now >= *drain_deadline;
-    if (too_late && cut_off_count == 0) cut_off_count = alive.size();
     for (auto& c : alive) too_late ? c->cut_off() : c->check_deadline(now, is_draining);
   }
 

@@ -118,7 +118,7 @@ bool is_csrf_refusal(const fault& f) {
 }
 
 std::int64_t retry_after(const exchange& x) {
-  const auto& limit = x.result_of().limit;
+  const auto& limit = x.limit;
   return std::max<std::int64_t>(limit ? limit->retry_after : 1, 1);
 }
 

@@ -22,8 +22,8 @@ constexpr route routes[]{
     {get,  "/api/csrf", &hub, who::anyone, hub_api, csrf::none, get_csrf},
 
     {get,  "/api/setup",                &gateway, who::anyone, none,                    csrf::none,              get_setup},
-    {post, "/api/setup",                &gateway, who::anyone, gateway_setup,           csrf::none,              post_setup},
-    {post, "/api/auth/login",           &gateway, who::anyone, gateway_login,           csrf::none,              post_login},
+    {post, "/api/setup",                &gateway, who::stranger, gateway_setup,           csrf::origin_if_present, post_setup},
+    {post, "/api/auth/login",           &gateway, who::stranger, gateway_login,           csrf::origin_if_present, post_login},
     {post, "/api/auth/logout",          &gateway, who::anyone, none,                    csrf::origin_if_present, post_logout},
     {get,  "/api/auth/me",              &gateway, who::user,   none,                    csrf::none,              get_me},
     {post, "/api/auth/change-password", &gateway, who::user,   gateway_change_password, csrf::origin_if_present, post_change_password},

@@ -17,8 +17,8 @@ const MATRIX = {
   'GET /api/csrf': { access: 'anyone', good: 200 },
 
   'GET /api/setup': { access: 'anyone', good: 200 },
-  'POST /api/setup': { access: 'anyone', good: 400, body: {} },
-  'POST /api/auth/login': { access: 'anyone', good: 400, body: {} },
+  'POST /api/setup': { access: 'stranger', good: 400, body: {} },
+  'POST /api/auth/login': { access: 'stranger', good: 400, body: {} },
   'POST /api/auth/logout': { access: 'anyone', good: 200, keepCookie: true },
   'GET /api/auth/me': { access: 'user', good: 200 },
   'POST /api/auth/change-password': { access: 'user', good: 400, body: {} },
@@ -49,6 +49,7 @@ const MATRIX = {
 /// Which status a caller of some kind meets at a route of some access; null: the route's `good`.
 const RULES = {
   anyone: { nobody: null, user: null, admin: null, locked: null, cron: null },
+  stranger: {},
   user: { nobody: 401, user: null, admin: null, locked: 403, cron: 401 },
   admin: { nobody: 401, user: 403, admin: null, locked: 403, cron: 401 },
   cron: { nobody: 401, user: 401, admin: 401, locked: 401, cron: null },

@@ -108,6 +108,22 @@ test('the limit of logins does not ask whether somebody is logged in', async () 
   expect(await service.call('POST', '/api/auth/login', { body: {}, from }), 429);
 });
 
+test('no session of one\'s own buys more guesses at another account', async () => {
+  const from = somewhere();
+  const browser = service.browser({ from });
+  expect(await browser.call('POST', '/api/auth/login', { body: { username: 'ada', password: PASSWORD } }), 200);
+  const guess = () => browser.call('POST', '/api/auth/login', { body: { username: 'ada', password: 'a wrong guess' } });
+  for (let i = 0; i < 9; ++i) expect(await guess(), 401);
+  expect(await guess(), 429);
+});
+
+test('no other site logs anybody in', async () => {
+  const answer = await service.call('POST', '/api/auth/login',
+    { body: { username: 'ada', password: PASSWORD }, headers: { origin: 'http://evil.example' }, from: somewhere() });
+  assert.equal(answer.status, 403);
+  assert.equal(answer.cookies.session, undefined);
+});
+
 test('a hash imported from bcrypt is accepted and replaced by argon2id', async () => {
   const id = await service.user('imported');
   const hash = '$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW'; // abc123xyz

@@ -53,7 +53,7 @@ response render(const fault& f, const exchange& x) {
 // Auth0's own cookie is `appSession`. Until Auth0's login is built in, the cookie of local accounts
 // is the one that reaches this surface.
 const surface platform{.name = "platform",
-                       .order = {check::authentication, check::limit, check::csrf},
+                       .order = {check::limit, check::authentication, check::csrf},
                        .render = render,
                        .admin_before_method = true,
                        .session_cookie = "session"};

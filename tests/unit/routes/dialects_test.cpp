@@ -136,7 +136,7 @@ TEST(PlatformDialect, SaysWhatItFailedAt) {
 
 TEST(PlatformDialect, TellsWhenToComeBack) {
   exchange_stub x{"/api/usage"};
-  x.result_of().limit = limit_report{.retry_after = 17};
+  x.limit = limit_report{.retry_after = 17};
 
   EXPECT_EQ(platform.render({errc::rate_limited}, x).body,
             R"({"error":"Too many requests, please try again later","retryAfter":17})");
@@ -213,7 +213,7 @@ TEST(HubDialect, SpeaksGermanWithUmlauts) {
 
 TEST(HubDialect, HasABodyOfItsOwnForLimits) {
   exchange_stub x{"/api/csrf"};
-  x.result_of().limit = limit_report{.retry_after = 5};
+  x.limit = limit_report{.retry_after = 5};
 
   EXPECT_EQ(hub.render({errc::rate_limited}, x).body,
             R"({"error":"Rate limit exceeded","retryAfter":5})");
