@@ -103,7 +103,7 @@ export async function measureFirstAnswers(service, count) {
   const tokens = await userTokens(service, count);
   await visit(service, tokens);
   let resident;
-  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(500)) {
+  for (const end = Date.now() + 45_000; Date.now() < end; await sleep(500)) {
     resident = await service.metric('binnacle_sessions');
     if (resident !== null && resident <= 1) break; // one may be this harness's own, for its address
   }
