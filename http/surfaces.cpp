@@ -1,5 +1,6 @@
 #include "http/surfaces.hpp"
 
+#include "http/response_writer.hpp"
 #include "http/routes/dialect.hpp"
 
 #include <algorithm>
@@ -34,59 +35,10 @@ bool refuses(std::string_view parameter) {
          parameter.find_first_not_of("0. ") == parameter.npos;
 }
 
-std::string_view phrase_of(int status) {
-  switch (status) {
-  case 400:
-    return "Bad Request";
-  case 401:
-    return "Unauthorized";
-  case 403:
-    return "Forbidden";
-  case 404:
-    return "Not Found";
-  case 405:
-    return "Method Not Allowed";
-  case 408:
-    return "Request Timeout";
-  case 409:
-    return "Conflict";
-  case 410:
-    return "Gone";
-  case 413:
-    return "Content Too Large";
-  case 414:
-    return "URI Too Long";
-  case 415:
-    return "Unsupported Media Type";
-  case 417:
-    return "Expectation Failed";
-  case 422:
-    return "Unprocessable Content";
-  case 429:
-    return "Too Many Requests";
-  case 431:
-    return "Request Header Fields Too Large";
-  case 500:
-    return "Internal Server Error";
-  case 501:
-    return "Not Implemented";
-  case 502:
-    return "Bad Gateway";
-  case 503:
-    return "Service Unavailable";
-  case 504:
-    return "Gateway Timeout";
-  case 505:
-    return "HTTP Version Not Supported";
-  default:
-    return "Error";
-  }
-}
-
 /// Problem details (RFC 9457).
 json::object problem_of(int status, std::string_view text, const exchange& x) {
   return {{"type", "about:blank"},
-          {"title", phrase_of(status)},
+          {"title", reason_phrase(status)},
           {"status", status},
           {"detail", text},
           {"instance", x.id}};
@@ -136,7 +88,7 @@ response present(const failure& f, const json::object& body, const exchange& x) 
 }
 
 response render_status(const surface& face, int status, std::string text, const exchange& x) {
-  if (text.empty()) text = phrase_of(status);
+  if (text.empty()) text = reason_phrase(status);
   fault f{status < 500 ? errc::bad_request : errc::internal, std::move(text), {}, {}};
   auto out = face.render(f, x);
   out.status = status;
