@@ -110,10 +110,8 @@ json::object totals_of(const std::vector<persistence::day_row>& days) {
 }
 
 json::object user_of(const user_usage& u) {
-  return {{"id", u.who.id.value},
-          {"email", u.who.email},
-          {"name", u.who.name},
-          {"cluster", u.on.name}};
+  return {
+      {"id", u.who.id.value}, {"email", u.who.email}, {"name", u.who.name}, {"cluster", u.on.name}};
 }
 
 } // namespace
