@@ -1,19 +1,11 @@
 #include "actors/body.hpp"
 
+#include "config/base/text.hpp"
 #include "integrations/tokens.hpp"
 
 #include <zlib.h>
 
 namespace binnacle {
-namespace {
-
-std::string_view trimmed(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
-  return s;
-}
-
-} // namespace
 
 std::shared_ptr<const shared_body> make_shared_body(std::string text) {
   auto out = std::make_shared<shared_body>();

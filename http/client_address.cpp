@@ -1,5 +1,7 @@
 #include "http/client_address.hpp"
 
+#include "config/base/text.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -11,12 +13,6 @@ namespace ip = boost::asio::ip;
 ip::address unmapped(const ip::address& a) {
   if (a.is_v6() && a.to_v6().is_v4_mapped()) return ip::make_address_v4(ip::v4_mapped, a.to_v6());
   return a;
-}
-
-std::string_view trimmed(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
-  return s;
 }
 
 } // namespace

@@ -2,7 +2,6 @@
 
 #include "actors/mailboxes.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
-#include "config/base/log.hpp"
 #include "config/base/secret.hpp"
 #include "http/response_writer.hpp"
 #include "http/surfaces.hpp"

@@ -1,5 +1,6 @@
 #include "http/surfaces.hpp"
 
+#include "config/base/text.hpp"
 #include "http/response_writer.hpp"
 #include "http/routes/dialect.hpp"
 
@@ -8,12 +9,6 @@
 
 namespace binnacle::http {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  auto first = text.find_first_not_of(" \t");
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 bool same_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(
