@@ -14,9 +14,8 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-  # A precompiled header changes its time stamp on every build; without this ccache never hits.
-  set(ENV{CCACHE_SLOPPINESS} pch_defines,time_macros)
+  # ccache takes nothing that uses a precompiled header unless told so.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
   add_compile_options(-fpch-preprocess)
 endif()
 

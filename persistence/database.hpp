@@ -57,7 +57,7 @@ public:
   explicit change_listener(database_config config);
   ~change_listener();
 
-  /// Waits up to `patience` and returns what was heard, or unavailable when the connection is
+  /// Waits until something is heard, at most `patience`; unavailable when the connection is
   /// lost. The next call connects again; `on_connected` is called each time LISTEN has succeeded,
   /// since what happened while nobody listened is unknown.
   result<std::vector<change>> wait(std::chrono::milliseconds patience,

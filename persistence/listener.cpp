@@ -61,11 +61,13 @@ result<std::vector<change>> change_listener::wait(std::chrono::milliseconds pati
       in.again.succeeded();
       on_connected();
     }
-    auto rest = duration_cast<microseconds>(deadline - backoff::steady::now());
-    auto left = std::max(rest, microseconds{0});
-    in.link->link().await_notification(static_cast<long>(left.count() / 1'000'000),
-                                       static_cast<long>(left.count() % 1'000'000));
-    if (!in.link->is_open()) throw pqxx::broken_connection{"connection lost"};
+    // Anything the server sends ends an await, its farewell before it closes the connection too.
+    for (auto left = microseconds{1}; in.heard.empty() && left.count() > 0;) {
+      left = std::max(duration_cast<microseconds>(deadline - backoff::steady::now()), 0us);
+      in.link->link().await_notification(static_cast<long>(left.count() / 1'000'000),
+                                         static_cast<long>(left.count() % 1'000'000));
+      if (!in.link->is_open()) throw pqxx::broken_connection{"connection lost"};
+    }
     return std::exchange(in.heard, {});
   } catch (const std::exception& e) {
     in.drop();
