@@ -1,13 +1,12 @@
 #!/usr/bin/env node
-import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { createApi, RequestLog } from './lib/api.mjs';
+import { createApi } from './lib/api.mjs';
 import { createControl } from './lib/control.mjs';
-import { Faults } from './lib/faults.mjs';
+import { Faults, OPENCOST_FAULTS } from './lib/faults.mjs';
 import { expectedTotals } from './lib/generator.mjs';
 import { loadIdentity, writeKubeconfigs } from './lib/identity.mjs';
+import { RequestLog } from './lib/log.mjs';
+import { UsageError, close, listen, number, readFlags, runIfMain, serve } from './lib/program.mjs';
 import { Store } from './lib/store.mjs';
 import { parseTime } from './lib/time.mjs';
 
@@ -49,13 +48,11 @@ const FLAGS = {
   help: { type: 'boolean', default: false },
 };
 
-class UsageError extends Error {}
-
 /// Starts the stand-in; {url, control, kubeconfig, token, close()}.
 export async function startOpenCost({ state, port = 0, controlPort = 0, token, ...data }) {
   const store = new Store({ seed: 1, namespaces: [], nulls: 0, nullSets: 0, ...data });
   const identity = loadIdentity(resolve(state), token);
-  const parts = { identity, store, faults: new Faults(), log: new RequestLog() };
+  const parts = { identity, store, faults: new Faults(OPENCOST_FAULTS), log: new RequestLog() };
   const api = createApi(parts);
   const control = createControl(parts);
   const servers = [await listen(api, port), await listen(control, controlPort)];
@@ -69,22 +66,8 @@ export async function startOpenCost({ state, port = 0, controlPort = 0, token, .
   };
 }
 
-function listen(server, port) {
-  return new Promise((done, failed) => {
-    server.once('error', failed);
-    server.listen(port, '127.0.0.1', () => done(server));
-  });
-}
-
-function close(server) {
-  return new Promise((done) => {
-    server.close(done);
-    server.closeAllConnections();
-  });
-}
-
 async function main() {
-  const { values } = readFlags();
+  const values = readFlags(FLAGS);
   if (values.help) return console.log(USAGE);
   const settings = {
     seed: number(values, 'seed', Number.MAX_SAFE_INTEGER),
@@ -94,7 +77,7 @@ async function main() {
     nulls: share(values, 'nulls'),
     nullSets: share(values, 'null-sets'),
   };
-  return values.expect ? expect(settings, time(values, 'to')) : serve(values, settings);
+  return values.expect ? expect(settings, time(values, 'to')) : start(values, settings);
 }
 
 function expect(settings, to) {
@@ -104,7 +87,7 @@ function expect(settings, to) {
   console.log(JSON.stringify(expectedTotals({ ...settings, to }), null, 2));
 }
 
-async function serve(values, settings) {
+async function start(values, settings) {
   if (!values.state) throw new UsageError('--state is missing');
   if (values.to) throw new UsageError('--to belongs to --expect');
   const server = await startOpenCost({
@@ -115,35 +98,8 @@ async function serve(values, settings) {
     token: values.token,
     file: values.data,
   });
-  const stop = () => server.close().then(() => process.exit(0));
-  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, stop);
-  if (values['die-with-parent']) stopWithParent(stop);
   const { url, control, kubeconfig, token } = server;
-  console.log(JSON.stringify({ ready: true, url, control, kubeconfig, token }));
-}
-
-// Node has no prctl; an orphan is given to another parent, which shows within half a second.
-function stopWithParent(stop) {
-  const parent = process.ppid;
-  const watch = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(watch);
-    stop();
-  }, 500);
-}
-
-function readFlags() {
-  try {
-    return parseArgs({ options: FLAGS });
-  } catch (error) {
-    throw new UsageError(error.message);
-  }
-}
-
-function number(values, name, most) {
-  const value = Number(values[name]);
-  if (!/^\d+$/.test(values[name]) || value > most) throw new UsageError(`bad --${name}`);
-  return value;
+  serve(server, { url, control, kubeconfig, token }, { dieWithParent: values['die-with-parent'] });
 }
 
 function share(values, name) {
@@ -159,10 +115,4 @@ function time(values, name) {
   return value;
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  main().catch((error) => {
-    const isMisuse = error instanceof UsageError;
-    console.error(isMisuse ? `${error.message}\n\n${USAGE}` : `opencost.mjs: ${error.message}`);
-    process.exit(isMisuse ? 2 : 1);
-  });
-}
+runIfMain(import.meta.url, 'opencost.mjs', USAGE, main);

@@ -6,30 +6,6 @@ import { BadRequest, parseQuery } from './query.mjs';
 
 /// The TLS server the product talks to: a Kubernetes API server with OpenCost behind its proxy.
 
-const REMEMBERED = 10_000;
-
-/// What was asked of the server, newest last; the oldest fall out.
-export class RequestLog {
-  #entries = [];
-
-  get entries() { return this.#entries; }
-  clear() { this.#entries = []; }
-
-  open(request, tokenOk) {
-    const entry = {
-      method: request.method,
-      url: request.url,
-      status: null,
-      startedAt: new Date().toISOString(),
-      tokenOk,
-      fault: null,
-    };
-    this.#entries.push(entry);
-    if (this.#entries.length > REMEMBERED) this.#entries.shift();
-    return entry;
-  }
-}
-
 export function createApi({ identity, store, faults, log }) {
   const server = https.createServer({
     ...identity.server,
@@ -42,7 +18,7 @@ export function createApi({ identity, store, faults, log }) {
   server.keepAliveTimeout = 180_000;
   server.on('request', async (request, response) => {
     const caller = authenticate(request, identity);
-    const entry = log.open(request, caller === 'known');
+    const entry = log.open(request, { tokenOk: caller === 'known', fault: null });
     const fault = faults.take(request.url);
     entry.fault = fault?.kind ?? null;
     request.resume();

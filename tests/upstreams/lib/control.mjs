@@ -1,16 +1,10 @@
-import http from 'node:http';
+import { createCommands, done, readOptions } from './commands.mjs';
 import { parseTime } from './time.mjs';
 
-/// The plain HTTP port on 127.0.0.1 through which tests command the stand-in.
-
-const LARGEST_BODY = 64 * 2 ** 20;
+/// The commands of the OpenCost stand-in.
 
 export function createControl({ store, faults, log }) {
-  const done = (act) => (body) => {
-    act(body);
-    return { ok: true };
-  };
-  const routes = {
+  return createCommands({
     'GET /health': () => ({ status: 'ok' }),
     'GET /faults': () => faults.pending,
     'POST /faults': done((body) => faults.add(body)),
@@ -21,23 +15,7 @@ export function createControl({ store, faults, log }) {
     'PATCH /data': done((body) => store.overlay(body)),
     'DELETE /data': done(() => store.reset()),
     'GET /options': () => store.options,
-    'POST /options': done((body) => store.configure(readOptions(body))),
-  };
-  return http.createServer(async (request, response) => {
-    const answer = (status, value) => {
-      response.writeHead(status, { 'Content-Type': 'application/json' });
-      response.end(`${JSON.stringify(value)}\n`);
-    };
-    const name = `${request.method} ${request.url}`;
-    if (!Object.hasOwn(routes, name)) {
-      return answer(404, { error: `${name} is none of ${Object.keys(routes).join(', ')}` });
-    }
-    try {
-      return answer(200, routes[name](await readBody(request)));
-    } catch (error) {
-      // Everything thrown here tells the author of a test what is wrong with the command.
-      return answer(400, { error: error.message });
-    }
+    'POST /options': done((body) => store.configure(readOptions(body, OPTIONS))),
   });
 }
 
@@ -48,21 +26,3 @@ const OPTIONS = {
   now: (value) => (value === null ? null : parseTime(value)),
   from: (value) => (value === null ? null : parseTime(value)),
 };
-
-function readOptions(body) {
-  return Object.fromEntries(Object.entries(body).map(([name, value]) => {
-    const option = Object.hasOwn(OPTIONS, name) ? OPTIONS[name](value) : undefined;
-    if (option === undefined) throw new TypeError(`bad option ${name}: ${JSON.stringify(value)}`);
-    return [name, option];
-  }));
-}
-
-async function readBody(request) {
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of request) {
-    if ((size += chunk.length) > LARGEST_BODY) throw new RangeError('body is too large');
-    chunks.push(chunk);
-  }
-  return chunks.length === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString('utf8'));
-}

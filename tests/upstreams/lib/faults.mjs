@@ -3,32 +3,38 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /// Misbehaviour on command. Faults wait in a queue; a request takes the first one that matches its
 /// url and meets that one only.
 
-const isCount = (value) => Number.isInteger(value) && value >= 0;
-const isPositive = (value) => isCount(value) && value > 0;
-const COMMON = {
-  times: isPositive,
-  match: (value) => typeof value === 'string',
-};
-const KINDS = {
-  latency: { ms: isCount },
-  status: { status: (value) => isCount(value) && value >= 400 && value < 600 },
+export const isCount = (value) => Number.isInteger(value) && value >= 0;
+export const isFailure = (value) => isCount(value) && value >= 400 && value < 600;
+export const isFlag = (value) => typeof value === 'boolean';
+export const isText = (value) => typeof value === 'string';
+const COMMON = { times: (value) => isCount(value) && value > 0, match: isText };
+
+/// What OpenCost and the Kubernetes API server in front of it may do.
+export const OPENCOST_FAULTS = {
+  latency: { needed: { ms: isCount } },
+  status: { needed: { status: isFailure }, optional: { retryAfter: isCount } },
   truncate: {},
   reset: {},
   hang: {},
   garbage: {},
-  'error-envelope': {},
+  'error-envelope': { optional: { message: isText } },
 };
-const OPTIONAL = { status: { retryAfter: isCount }, 'error-envelope': { message: COMMON.match } };
 
 export class Faults {
+  #kinds;
   #queue = [];
   #hanging = new Set();
+
+  /// `kinds` says which there are, and with which fields: {kind: {needed, optional}}.
+  constructor(kinds) {
+    this.#kinds = kinds;
+  }
 
   get pending() { return this.#queue; }
 
   /// Takes one fault or a list of them, all or none.
   add(faults) {
-    const checked = [faults].flat().map(check);
+    const checked = [faults].flat().map((fault) => check(fault, this.#kinds));
     this.#queue.push(...checked);
   }
 
@@ -85,17 +91,18 @@ function json(body) {
   return { status: 200, headers: { 'Content-Type': 'application/json' }, body };
 }
 
-function check(fault) {
-  const needed = KINDS[fault?.kind];
-  if (!needed) throw new TypeError(`kind is one of ${Object.keys(KINDS).join(', ')}`);
-  const { kind, ...fields } = fault;
-  const known = { ...COMMON, ...needed, ...OPTIONAL[kind] };
-  for (const [name, value] of Object.entries(fields)) {
-    if (!known[name]) throw new TypeError(`a ${kind} fault has no ${name}`);
-    if (!known[name](value)) throw new TypeError(`bad ${name} of a ${kind} fault`);
+function check(fault, kinds) {
+  const kind = kinds[fault?.kind];
+  if (!kind) throw new TypeError(`kind is one of ${Object.keys(kinds).join(', ')}`);
+  const { kind: name, ...fields } = fault;
+  const { needed = {}, optional } = kind;
+  const known = { ...COMMON, ...needed, ...optional };
+  for (const [field, value] of Object.entries(fields)) {
+    if (!known[field]) throw new TypeError(`a ${name} fault has no ${field}`);
+    if (!known[field](value)) throw new TypeError(`bad ${field} of a ${name} fault`);
   }
-  for (const name of Object.keys(needed)) {
-    if (!(name in fields)) throw new TypeError(`a ${kind} fault needs ${name}`);
+  for (const field of Object.keys(needed)) {
+    if (!(field in fields)) throw new TypeError(`a ${name} fault needs ${field}`);
   }
   return { times: 1, ...fault };
 }
