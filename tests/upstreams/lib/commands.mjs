@@ -8,7 +8,8 @@ const LARGEST_BODY = 64 * 2 ** 20;
 /// for; what it gives is the answer. An error is 400 with its message.
 export function createCommands(routes) {
   const table = Object.entries(routes).map(([name, act]) => ({
-    act, pattern: new RegExp(`^${name.replaceAll(/:\w+/g, '([^/]+)')}$`),
+    act,
+    pattern: new RegExp(`^${name.replaceAll(/:\w+/g, '([^/]+)')}$`),
   }));
   return http.createServer(async (request, response) => {
     const answer = (status, value) => {
@@ -17,7 +18,8 @@ export function createCommands(routes) {
     };
     const name = `${request.method} ${request.url}`;
     const route = table.find(({ pattern }) => pattern.test(name));
-    if (!route) return answer(404, { error: `${name} is none of ${Object.keys(routes).join(', ')}` });
+    if (!route)
+      return answer(404, { error: `${name} is none of ${Object.keys(routes).join(', ')}` });
     try {
       const names = route.pattern.exec(name).slice(1).map(decodeURIComponent);
       return answer(200, await route.act(await readBody(request), ...names));
@@ -29,18 +31,22 @@ export function createCommands(routes) {
 }
 
 /// A command that only says that it was done.
-export const done = (act) => (...given) => {
-  act(...given);
-  return { ok: true };
-};
+export const done =
+  (act) =>
+  (...given) => {
+    act(...given);
+    return { ok: true };
+  };
 
 /// The options in `body`; `checks` has for each a function that gives its value, or undefined.
 export function readOptions(body, checks) {
-  return Object.fromEntries(Object.entries(body ?? {}).map(([name, value]) => {
-    const option = Object.hasOwn(checks, name) ? checks[name](value) : undefined;
-    if (option === undefined) throw new TypeError(`bad option ${name}: ${JSON.stringify(value)}`);
-    return [name, option];
-  }));
+  return Object.fromEntries(
+    Object.entries(body ?? {}).map(([name, value]) => {
+      const option = Object.hasOwn(checks, name) ? checks[name](value) : undefined;
+      if (option === undefined) throw new TypeError(`bad option ${name}: ${JSON.stringify(value)}`);
+      return [name, option];
+    }),
+  );
 }
 
 async function readBody(request) {

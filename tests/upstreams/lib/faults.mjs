@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const isCount = (value) => Number.isInteger(value) && value >= 0;
 export const isFailure = (value) => isCount(value) && value >= 400 && value < 600;
 export const isFlag = (value) => typeof value === 'boolean';
-export const isText = (value) => typeof value === 'string';
+const isText = (value) => typeof value === 'string';
 const COMMON = { times: (value) => isCount(value) && value > 0, match: isText };
 
 /// What OpenCost and the Kubernetes API server in front of it may do.

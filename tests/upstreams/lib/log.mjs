@@ -4,8 +4,12 @@ const REMEMBERED = 10_000;
 export class RequestLog {
   #entries = [];
 
-  get entries() { return this.#entries; }
-  clear() { this.#entries = []; }
+  get entries() {
+    return this.#entries;
+  }
+  clear() {
+    this.#entries = [];
+  }
 
   /// `more` is what else there is to say; the status is put in when there is an answer.
   open(request, more) {
