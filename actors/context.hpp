@@ -7,6 +7,7 @@
 #include "persistence/database.hpp"
 #include "persistence/users.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string_view>
 
@@ -47,6 +48,18 @@ public:
   template <class F, class... Args>
   auto write(F f, Args... args) {
     return storage(persistence::access::write, f, std::move(args)...);
+  }
+  /// A transaction that is worth it even when the request's time is over: it settles something
+  /// that outlives the request.
+  template <class F, class... Args>
+  auto settle(F f, Args... args) {
+    auto patience_of_its_own = std::max<caf::timespan>(patience(), app.config.http.request_timeout);
+    return storage_call<value_of<F, Args...>>{scope_,
+                                              app.storage,
+                                              patience_of_its_own,
+                                              persistence::access::write,
+                                              bind_sql(f, std::move(args)...),
+                                              &database_time_};
   }
   /// Blocking computation on a compute worker. `f` must not touch this context.
   template <class F>

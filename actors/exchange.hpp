@@ -38,6 +38,7 @@ enum class field : std::uint8_t {
   cookie,
   csrf_token, // X-CSRF-Token
   host,
+  idempotency_key,
   if_none_match,
   origin,
   referer,
@@ -63,6 +64,8 @@ struct request {
   bool secure = false;          // the client speaks TLS to us or to a trusted proxy
 
   std::string_view at(field f) const { return fields[static_cast<std::size_t>(f)]; }
+  /// Whether the field was sent, empty or not.
+  bool has(field f) const { return at(f).data() != nullptr; }
   /// The decoded value of the first `name=` in the query; nothing when absent.
   std::optional<std::string> parameter(std::string_view name) const;
   /// The value of a cookie; empty when absent.

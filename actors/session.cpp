@@ -4,6 +4,7 @@
 #include "actors/async.hpp"
 #include "actors/body.hpp"
 #include "actors/context.hpp"
+#include "actors/idempotency.hpp"
 #include "actors/mailboxes.hpp"
 #include "actors/route.hpp"
 #include "actors/sliding_window.hpp"
@@ -328,7 +329,8 @@ struct session_state : actor_scope<session_actor::base> {
       auto seen = versions;
       auto everything = versions_of_everything;
       context ctx{*app, *this, self(), t, caller};
-      auto handled = co_await x.matched->run(ctx);
+      auto work = has_idempotency_key(x.req) ? run_once(ctx, x, key.text()) : x.matched->run(ctx);
+      auto handled = co_await std::move(work);
       if (handled) {
         out = std::move(*handled);
         out.database_time = ctx.database_time();

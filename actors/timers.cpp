@@ -5,6 +5,7 @@
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
 #include "persistence/database.hpp"
+#include "persistence/idempotency.hpp"
 #include "persistence/rate_windows.hpp"
 #include "persistence/users.hpp"
 
@@ -208,7 +209,9 @@ timer_books::timer_books() {
     if (!logins) return logins;
     auto windows = persistence::delete_expired_rate_windows(in, now);
     if (!windows) return windows;
-    return *logins + *windows;
+    auto answers = persistence::delete_expired_idempotency_keys(in, now);
+    if (!answers) return answers;
+    return *logins + *windows + *answers;
   };
 }
 

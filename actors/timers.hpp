@@ -26,7 +26,7 @@ struct timer_books {
                              const std::string& outcome, time_point now)>
       finish = persistence::finish_timer;
   std::function<result<std::vector<persistence::timer_run>>(tx&)> list = persistence::list_timers;
-  /// Deletes login sessions and rate-limit windows that have expired; how many rows.
+  /// Deletes login sessions, rate-limit windows and kept answers that have expired; how many rows.
   std::function<result<std::int64_t>(tx&, time_point now)> sweep;
 
   timer_books();

@@ -47,7 +47,8 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
                                      named{"X-Forwarded-For", field::forwarded_for},
                                      named{"X-Forwarded-Host", field::forwarded_host},
                                      named{"X-Forwarded-Proto", field::forwarded_proto},
-                                     named{"traceparent", field::traceparent}};
+                                     named{"traceparent", field::traceparent},
+                                     named{"Idempotency-Key", field::idempotency_key}};
   for (auto& other : others)
     if (equal_ignoring_case(name, other.name)) return other.of;
   return {};
@@ -254,7 +255,7 @@ void request_parser::describe(request& out, std::string& head) {
   out.path = out.target.substr(0, question);
   out.query = question == out.target.npos ? std::string_view{} : out.target.substr(question + 1);
   for (std::size_t i = 0; i < fields_.size(); ++i)
-    out.fields[i] = fields_[i].size == 0 ? std::string_view{} : view_of(fields_[i]);
+    out.fields[i] = fields_[i].at == 0 ? std::string_view{} : view_of(fields_[i]); // 0: the target
 }
 
 } // namespace binnacle::http

@@ -120,4 +120,13 @@ result<secret> vault::unseal(std::string_view sealed, std::string_view context) 
   return secret{std::move(plain)};
 }
 
+std::string vault::fingerprint(std::string_view text, std::string_view context) const {
+  wiped_key key;
+  inside_->derive("fingerprint:" + std::string{context}, key.bytes);
+  std::string out(crypto_generichash_BYTES, '\0');
+  crypto_generichash(bytes_of(out), out.size(), bytes_of(text), text.size(), key.bytes.data(),
+                     key.bytes.size());
+  return out;
+}
+
 } // namespace binnacle::integrations

@@ -23,6 +23,9 @@ public:
   /// internal when it was sealed with another key or context, or was changed; the text says which
   /// of the first.
   result<secret> unseal(std::string_view sealed, std::string_view context) const;
+  /// A keyed hash (BLAKE2b, 32 bytes): equal for equal texts of a context, and of no use for
+  /// guessing the text without the key, whatever it is made of.
+  std::string fingerprint(std::string_view text, std::string_view context) const;
   ~vault();
 
 private:

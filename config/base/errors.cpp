@@ -32,6 +32,8 @@ constexpr std::array rows{
     errc_row{errc::expectation_failed, 417, "expectation_failed", "Expectation failed"},
     errc_row{errc::version_not_supported, 505, "version_not_supported",
              "HTTP version not supported"},
+    errc_row{errc::in_progress, 409, "request_in_progress",
+             "A request with this Idempotency-Key is still in progress"},
 };
 
 static_assert(rows.size() == static_cast<std::size_t>(errc::count_), "one row per error code");

@@ -36,7 +36,8 @@ enum class errc : std::uint8_t {
   head_too_large, // header fields too many or too long
   expectation_failed,
   version_not_supported,
-  count_ // not a code: the number of codes
+  in_progress, // the same request, by its Idempotency-Key, is still being worked on
+  count_       // not a code: the number of codes
 };
 
 struct errc_row {

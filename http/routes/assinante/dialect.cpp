@@ -29,6 +29,8 @@ constexpr error_table rows{{
     {errc::head_too_large, "VALIDATION_ERROR", "Cabeçalhos muito grandes"},
     {errc::expectation_failed, "VALIDATION_ERROR", "Expectativa não suportada"},
     {errc::version_not_supported, "VALIDATION_ERROR", "Versão de HTTP não suportada"},
+    {errc::in_progress, "CONFLICT",
+     "Uma requisição com esta Idempotency-Key ainda está em andamento"},
 }};
 static_assert(in_order(rows));
 
@@ -38,6 +40,10 @@ constexpr std::array translations{
     translation{"Account is suspended", "Conta suspensa"},
     translation{"Account has been deleted", "Conta excluída"},
     translation{"Too many requests at once", "Muitas requisições simultâneas"},
+    translation{"This Idempotency-Key was used with another request",
+                "Esta Idempotency-Key foi usada com outra requisição"},
+    translation{"Idempotency-Key must be 1 to 255 printable ASCII characters",
+                "Idempotency-Key deve ter de 1 a 255 caracteres ASCII imprimíveis"},
 };
 
 response render(const fault& f, const exchange& x) {

@@ -29,6 +29,7 @@ constexpr error_table rows{{
     {errc::head_too_large, "validation_error", "request header fields too large"},
     {errc::expectation_failed, "validation_error", "expectation not supported"},
     {errc::version_not_supported, "validation_error", "HTTP version not supported"},
+    {errc::in_progress, "conflict", "a request with this Idempotency-Key is still in progress"},
 }};
 static_assert(in_order(rows));
 

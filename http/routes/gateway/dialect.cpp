@@ -31,6 +31,8 @@ constexpr error_table rows{{
     {errc::head_too_large, "VALIDATION_ERROR", "Request header fields too large"},
     {errc::expectation_failed, "VALIDATION_ERROR", "Expectation not supported"},
     {errc::version_not_supported, "VALIDATION_ERROR", "HTTP version not supported"},
+    {errc::in_progress, "VALIDATION_ERROR",
+     "A request with this Idempotency-Key is still in progress"},
 }};
 static_assert(in_order(rows));
 

@@ -29,6 +29,8 @@ constexpr error_table rows{{
     {errc::head_too_large, "validation_error", "Die Kopfzeilen sind zu groß"},
     {errc::expectation_failed, "validation_error", "Nicht unterstützte Erwartung"},
     {errc::version_not_supported, "validation_error", "Nicht unterstützte HTTP-Version"},
+    {errc::in_progress, "validation_error",
+     "Eine Anfrage mit diesem Idempotency-Key wird noch bearbeitet"},
 }};
 static_assert(in_order(rows));
 
@@ -36,6 +38,10 @@ constexpr std::array translations{
     translation{"Account is suspended", "Das Konto ist gesperrt"},
     translation{"Account has been deleted", "Das Konto wurde gelöscht"},
     translation{"Too many requests at once", "Zu viele gleichzeitige Anfragen"},
+    translation{"This Idempotency-Key was used with another request",
+                "Dieser Idempotency-Key wurde für eine andere Anfrage verwendet"},
+    translation{"Idempotency-Key must be 1 to 255 printable ASCII characters",
+                "Idempotency-Key muss aus 1 bis 255 druckbaren ASCII-Zeichen bestehen"},
 };
 
 response render(const fault& f, const exchange& x) {

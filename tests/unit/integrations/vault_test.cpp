@@ -60,6 +60,17 @@ TEST(Vault, RefusesWhatIsNoSealedText) {
     EXPECT_FALSE(v->unseal(text, "c")) << text;
 }
 
+TEST(Vault, FingerprintsTellTextsKeysAndContextsApart) {
+  auto first = *vault::open(secret{std::string(64, '1')}, ""),
+       second = *vault::open(secret{std::string(64, '2')}, "");
+
+  EXPECT_EQ(first->fingerprint("a", "c"), first->fingerprint("a", "c"));
+  EXPECT_EQ(first->fingerprint("a", "c").size(), 32U);
+  EXPECT_NE(first->fingerprint("a", "c"), first->fingerprint("b", "c"));
+  EXPECT_NE(first->fingerprint("a", "c"), first->fingerprint("a", "d"));
+  EXPECT_NE(first->fingerprint("a", "c"), second->fingerprint("a", "c"));
+}
+
 TEST(Vault, MakesItsKeyFileOnceForItsOwnerOnly) {
   temporary_folder folder;
   auto file = folder.file("secrets/vault.key");
