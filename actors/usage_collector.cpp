@@ -46,12 +46,9 @@ sql<persistence::booking> booking_of(const usage_books& books, cluster_id cluste
                                      std::vector<persistence::hour_of_usage> hours, time_point now,
                                      std::shared_ptr<persistence::booking> tried) {
   // Copies: the worker may run it when the collector has ended.
-  return [load = books.prices, book = books.book, cluster = std::move(cluster),
-          hours = std::move(hours), now,
+  return [book = books.book, cluster = std::move(cluster), hours = std::move(hours), now,
           tried = std::move(tried)](transaction& tx) -> result<persistence::booking> {
-    auto prices = load(tx);
-    if (!prices) return prices.error();
-    auto booked = book(tx, cluster, hours, *prices, now);
+    auto booked = book(tx, cluster, hours, now);
     if (!booked || !tried) return booked;
     *tried = std::move(*booked);
     return fault{rolled_back};

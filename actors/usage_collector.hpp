@@ -13,7 +13,6 @@
 #include "actors/opencost.hpp"
 #include "actors/services.hpp"
 #include "persistence/clusters.hpp"
-#include "persistence/prices.hpp"
 #include "persistence/usage.hpp"
 
 #include <caf/fwd.hpp>
@@ -37,10 +36,8 @@ struct usage_books {
   std::function<result<done>(tx&, const cluster_id&, const hour_list&, const std::string& holder,
                              const std::string& why, time_point now)>
       release = persistence::release_hours;
-  std::function<result<price_list>(tx&)> prices = persistence::load_prices;
-  std::function<result<persistence::booking>(tx&, const cluster_id&,
-                                             const std::vector<persistence::hour_of_usage>&,
-                                             const price_list&, time_point now)>
+  std::function<result<persistence::booking>(
+      tx&, const cluster_id&, const std::vector<persistence::hour_of_usage>&, time_point now)>
       book = persistence::book_usage;
 };
 

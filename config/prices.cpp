@@ -1,5 +1,7 @@
 #include "config/prices.hpp"
 
+#include <algorithm>
+
 namespace binnacle {
 namespace {
 
@@ -21,6 +23,26 @@ price_list make_price_list(decimal compute_credit, decimal storage_online,
 }
 
 price_list default_price_list() { return make_price_list(rate("0.35"), rate("0.5"), rate("0.03")); }
+
+void price_history::add(time_point from, const price_list& list) {
+  entries_.push_back({from, list});
+}
+
+/// The first entry that is not valid yet.
+std::vector<price_history::entry>::const_iterator price_history::after(time_point when) const {
+  return std::ranges::upper_bound(entries_, when, {}, &entry::from);
+}
+
+const price_list& price_history::at(time_point when) const {
+  auto next = after(when);
+  return next == entries_.begin() ? built_in_ : std::prev(next)->list;
+}
+
+std::optional<time_point> price_history::next_change(time_point when) const {
+  auto next = after(when);
+  if (next == entries_.end()) return {};
+  return next->from;
+}
 
 quantities& quantities::operator+=(const quantities& other) {
   cpu_hours += other.cpu_hours;

@@ -2,6 +2,10 @@
 #pragma once
 
 #include "config/base/decimal.hpp"
+#include "config/base/time.hpp"
+
+#include <optional>
+#include <vector>
 
 namespace binnacle {
 
@@ -23,6 +27,28 @@ struct price_list {
 price_list make_price_list(decimal compute_credit, decimal storage_online, decimal storage_offline);
 /// 0.35 per credit, 0.50 and 0.03 per GB-month.
 price_list default_price_list();
+
+/// The price lists of all times: what an hour costs is decided by the list that was valid when it
+/// began, whenever it is booked. Before the first entry, the built-in list.
+class price_history {
+public:
+  /// Makes `list` valid from `from` on; later than all that were added before.
+  void add(time_point from, const price_list& list);
+  /// The list valid at `when`; a reference into this history.
+  const price_list& at(time_point when) const;
+  /// When the list valid at `when` ends; nothing when no later one is known.
+  std::optional<time_point> next_change(time_point when) const;
+
+private:
+  struct entry {
+    time_point from{};
+    price_list list{};
+  };
+  std::vector<entry>::const_iterator after(time_point when) const;
+
+  std::vector<entry> entries_{};
+  price_list built_in_ = default_price_list();
+};
 
 /// Metered quantities of one namespace over some time.
 struct quantities {

@@ -50,9 +50,10 @@ struct booking {
 /// the new collection does not contain are set to zero (kept, so that a correction shows). Resolves
 /// owners through active projects of that cluster (an owner once booked stays). Recomputes the
 /// days of every user concerned from the rows and touches their usage. Marks the hours collected.
-/// Any order, repetition or splitting of calls gives the same totals.
+/// Every hour is priced by the list that was valid when it began. Any order, repetition or
+/// splitting of calls gives the same totals, also when prices change in between.
 result<booking> book_usage(transaction&, const cluster_id&, const std::vector<hour_of_usage>&,
-                           const price_list&, time_point now);
+                           time_point now);
 
 /// Hours in [from, to) that were never collected completely, oldest first, at most `most`.
 result<std::vector<time_point>> missing_hours(transaction&, const cluster_id&, time_point from,

@@ -1,3 +1,4 @@
+#include "persistence/prices.hpp"
 #include "persistence/sql.hpp"
 #include "persistence/usage.hpp"
 #include "persistence/usage_days.hpp"
@@ -164,7 +165,8 @@ private:
 /// One call of book_usage. The usage lock makes reading, merging and writing one step.
 class booking_run {
 public:
-  booking_run(transaction& tx, const cluster_id& cluster, const price_list& prices, time_point now)
+  booking_run(transaction& tx, const cluster_id& cluster, const price_history& prices,
+              time_point now)
       : tx_{tx}, cluster_{cluster}, prices_{prices}, now_{now} {}
 
   booking book(const std::vector<hour_of_usage>& hours) {
@@ -246,10 +248,12 @@ private:
 
   void store() {
     row_batch fresh, standing;
-    for (const auto& [hour, state] : hours_)
+    for (const auto& [hour, state] : hours_) {
+      const auto& list = prices_.at(hour);
       for (const auto& [name, entry] : state.rows)
         if (entry.changed)
-          (entry.stood ? standing : fresh).add(hour, entry, cost_of(entry.row, prices_));
+          (entry.stood ? standing : fresh).add(hour, entry, cost_of(entry.row, list));
+    }
     fresh.store(tx_, insert_hours, cluster_, now_);
     standing.store(tx_, replace_hours, cluster_, now_);
   }
@@ -279,7 +283,7 @@ private:
 
   transaction& tx_;
   const cluster_id& cluster_;
-  const price_list& prices_;
+  const price_history& prices_;
   time_point now_;
   std::map<time_point, hour_state> hours_{};
   std::map<std::string, booked_row> booked_{};
@@ -289,13 +293,15 @@ private:
 
 constexpr statement cluster_exists{"cluster_exists", "SELECT FROM clusters WHERE id = $1"};
 result<booking> book_usage(transaction& tx, const cluster_id& cluster,
-                           const std::vector<hour_of_usage>& hours, const price_list& prices,
-                           time_point now) {
+                           const std::vector<hour_of_usage>& hours, time_point now) {
   if (auto sound = check(hours); !sound) return sound.error();
   if (hours.empty()) return booking{};
   lock_usage(tx);
   if (exec(tx, cluster_exists, cluster).empty()) return missing("Cluster not found");
-  return booking_run{tx, cluster, prices, now}.book(hours);
+  // Under the lock: a price entered meanwhile either counts here, or is refused for these hours.
+  auto prices = load_price_history(tx);
+  if (!prices) return prices.error();
+  return booking_run{tx, cluster, *prices, now}.book(hours);
 }
 
 } // namespace binnacle::persistence

@@ -83,9 +83,8 @@ struct fake_books {
       }
       return done{};
     };
-    out.prices = [](tx&) -> result<price_list> { return default_price_list(); };
     out.book = [this](tx&, const cluster_id& id,
-                      const std::vector<persistence::hour_of_usage>& list, const price_list&,
+                      const std::vector<persistence::hour_of_usage>& list,
                       time_point) -> result<persistence::booking> {
       if (booking_fault) return *booking_fault;
       ++bookings;

@@ -14,10 +14,11 @@ const DEFAULTS = {
   storage_online_gb: 0.5, storage_offline_gb: 0.03, network_egress_gb: 0.14,
 };
 const pricing = (options) => service.call('GET', '/api/pricing', options);
-const publish = (sql) => {
-  service.sql(sql);
-  service.announce('prices:');
-};
+const setPrice = (product, price, from) => service.sql(`INSERT INTO stripe_products
+  (product_type, unit_price, valid_from) VALUES ('${product}', ${price}, '${iso(from)}')`);
+const collect = async (hour) => expect(await service.call('POST', '/api/admin/usage/collect', {
+  token: company.admin, body: { from: iso(hour), to: iso(hour + HOUR), again: true },
+}), 200);
 
 test('the prices are public', async () => {
   expect(await pricing(), 200, DEFAULTS);
@@ -29,9 +30,9 @@ test('a credential changes nothing, not even a bad one', async () => {
 });
 
 test('products replace the prices, and the compute rates follow from the credit', async () => {
-  publish(`INSERT INTO stripe_products (product_type, unit_price, active) VALUES
-    ('compute_credits', 0.7, true), ('storage_online_gb', 0.25, true),
-    ('storage_offline_gb', 9, false), ('compute_credits', 99, false)`);
+  service.sql(`INSERT INTO stripe_products (product_type, unit_price, active, valid_from) VALUES
+    ('compute_credits', 0.7, true, '2026-01-01'), ('storage_online_gb', 0.25, true, '2026-01-01'),
+    ('storage_offline_gb', 9, false, '2026-01-01'), ('compute_credits', 99, false, '2026-01-01')`);
   const wanted = {
     compute_credits: 0.7, cpu_hour: 0.35, gpu_hour: 7, ram_gb_hour: 0.035,
     storage_online_gb: 0.25, storage_offline_gb: 0.03, network_egress_gb: 0.28,
@@ -50,9 +51,7 @@ test('the prices shown are the prices billed', async () => {
       cpuCoreHours: 2, gpuHours: 1, ramByteHours: 4 * 2 ** 30, pvByteHours: 72 * 2 ** 30,
     } },
   });
-  expect(await service.call('POST', '/api/admin/usage/collect', {
-    token: company.admin, body: { from: iso(hour), to: iso(hour + HOUR) },
-  }), 200);
+  await collect(hour);
   const month = iso(startOfMonth(hour)).slice(0, 7);
   const bill = expect(await service.call('GET', `/api/billing?month=${month}`, { token: bob }), 200);
   assert.equal(bill.json.rates.cpu_hour, 0.35);
@@ -61,8 +60,33 @@ test('the prices shown are the prices billed', async () => {
   assert.equal(digits(bill.text, 'total'), '7.865');
 });
 
+test('a price to come shows when its time has come', async () => {
+  const begins = Math.ceil(Date.now() / 1000) * 1000 + 1000;
+  setPrice('compute_credits', 1, begins);
+  assert.equal((await pricing()).json.compute_credits, 0.7);
+  await until('the price is valid', () => Date.now() >= begins); // asking all the time is limited
+  assert.equal((await pricing()).json.compute_credits, 1);
+});
+
+test('an hour keeps its price when it is collected again', async () => {
+  const hour = startOfHour() - HOUR;
+  const bob = await service.token('bob@example.com');
+  const bill = async () => expect(await service.call('GET',
+    `/api/billing?month=${iso(startOfMonth(hour)).slice(0, 7)}`, { token: bob }), 200);
+  await collect(hour);
+  const answer = await bill();
+  assert.equal(answer.json.rates.cpu_hour, 0.5);
+  assert.equal(digits(answer.text, 'total'), '7.865');
+});
+
+test('the price of a booked hour cannot be changed', async () => {
+  assert.throws(() => setPrice('compute_credits', 2, startOfHour() - HOUR), /are booked/);
+  assert.throws(() => service.sql('UPDATE stripe_products SET unit_price = 2'), /are booked/);
+});
+
 test('without a database the built-in prices come with an error', async () => {
-  publish('ALTER TABLE stripe_products RENAME TO hidden');
+  service.sql('ALTER TABLE stripe_products RENAME TO hidden');
+  service.announce('prices:');
   try {
     const answer = await until('the cache is dropped', async () => {
       const now = await pricing();
@@ -73,7 +97,8 @@ test('without a database the built-in prices come with an error', async () => {
     assert.doesNotMatch(answer.text, /stripe_products|relation|SQL/i);
     assert.equal(answer.headers['cache-control'], 'no-store');
   } finally {
-    publish('ALTER TABLE hidden RENAME TO stripe_products');
+    service.sql('ALTER TABLE hidden RENAME TO stripe_products');
+    service.announce('prices:');
   }
 });
 

@@ -112,6 +112,8 @@ struct model {
     }
   }
 
+  price_history prices{};
+
   std::pair<quantities, charge> total(const std::vector<std::string>& of) const {
     quantities used;
     charge cost;
@@ -124,7 +126,7 @@ struct model {
         quantities q{r.cpu_hours.value_or(zero), r.gpu_hours.value_or(zero),
                      r.ram_gb_hours.value_or(zero), r.online_gb_hours.value_or(zero),
                      r.offline_gb_hours.value_or(zero)};
-        auto c = price(q, default_price_list());
+        auto c = price(q, prices.at(hour));
         used += q;
         cost.credits += c.credits;
         cost.compute_cost += c.compute_cost;
@@ -138,9 +140,9 @@ struct model {
 class world {
 public:
   world() {
-    static test_database where;
     static int count = 0;
-    db_ = std::make_unique<database>(where.config());
+    db_ = std::make_unique<database>(where().config());
+    where().query("TRUNCATE stripe_products, collected_hours");
     auto n = std::to_string(++count);
     cls_ = {"cls_" + n};
     a_ = {"a_" + n};
@@ -163,9 +165,11 @@ public:
     give(b_, "n3");
   }
   void book(const std::vector<hour_of_usage>& hours) {
-    must(writing(*db_, [&](transaction& tx) {
-      return book_usage(tx, cls_, hours, default_price_list(), midnight);
-    }));
+    must(writing(*db_, [&](transaction& tx) { return book_usage(tx, cls_, hours, midnight); }));
+  }
+  void set_price(const char* product, decimal price, time_point from) {
+    where().query("INSERT INTO stripe_products (product_type, unit_price, valid_from) VALUES ('" +
+                  std::string{product} + "', " + price.str() + ", '" + format_iso_s(from) + "')");
   }
   std::pair<quantities, charge> total(const user_id& who) {
     auto t = must(reading(
@@ -184,6 +188,11 @@ public:
   const user_id& a() const { return a_; }
 
 private:
+  static test_database& where() {
+    static test_database instance;
+    return instance;
+  }
+
   std::unique_ptr<database> db_{};
   cluster_id cls_{};
   user_id a_{}, b_{};
@@ -271,6 +280,37 @@ RC_GTEST_PROP(BookingBeforeAnOwnerIsKnown, IsAttributedLaterInFull,
     if (i == hours.size()) break;
     w.book({hours[i]});
     expected.book(hours[i]);
+  }
+
+  w.check(expected);
+}
+
+/// A price is entered before the hours it is for are booked; collections of any earlier hour, first
+/// ones and repeated ones, come at any time, and so do owners.
+RC_GTEST_PROP(BookingAcrossPriceChanges, PricesAnHourByTheListOfThatHour, ()) {
+  auto any_price = [] {
+    return *rc::gen::map(rc::gen::inRange(0, 1'000),
+                         [](int cents) { return decimal{cents} / decimal{100}; });
+  };
+  world w;
+  model expected;
+  auto owned_from = *rc::gen::inRange(22, 28);
+  for (int h = 22; h < 28; ++h) {
+    if (h == owned_from) w.give_all();
+    if (*rc::gen::arbitrary<bool>()) {
+      auto from = midnight + hours{h} - minutes{*rc::gen::inRange(0, 60)};
+      auto credit = any_price(), online = any_price();
+      w.set_price("compute_credits", credit, from);
+      w.set_price("storage_online_gb", online, from);
+      expected.prices.add(from,
+                          make_price_list(credit, online, default_price_list().storage_offline_gb));
+    }
+    for (int collections = *rc::gen::inRange(0, 4); collections > 0; --collections) {
+      auto collected = *any_hour();
+      collected.hour = midnight + hours{*rc::gen::inRange(22, h + 1)};
+      w.book({collected});
+      expected.book(collected);
+    }
   }
 
   w.check(expected);

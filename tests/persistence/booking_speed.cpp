@@ -66,9 +66,7 @@ void book(database& db, const cluster_id& where, const std::vector<hour_of_usage
   for (std::size_t at = 0; at < all.size(); at += hours_per_call) {
     std::vector<hour_of_usage> batch{all.begin() + static_cast<long>(at),
                                      all.begin() + static_cast<long>(at) + hours_per_call};
-    must(writing(db, [&](transaction& tx) {
-      return book_usage(tx, where, batch, default_price_list(), start);
-    }));
+    must(writing(db, [&](transaction& tx) { return book_usage(tx, where, batch, start); }));
   }
 }
 

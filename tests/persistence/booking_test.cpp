@@ -34,9 +34,7 @@ protected:
   }
 
   result<booking> try_book(const std::vector<hour_of_usage>& hours) {
-    return writing(db, [&](transaction& tx) {
-      return book_usage(tx, cls, hours, default_price_list(), midnight);
-    });
+    return writing(db, [&](transaction& tx) { return book_usage(tx, cls, hours, midnight); });
   }
   booking book(const std::vector<hour_of_usage>& hours) { return must(try_book(hours)); }
   usage_totals totals(const char* who) {
@@ -186,6 +184,28 @@ TEST_F(Booking, RaisesTheRevisionOnlyWhenTheBillChanges) {
   EXPECT_EQ(of_day("a", "revision || ' ' || reported_to_stripe"), "1 false");
 }
 
+TEST_F(Booking, KeepsThePricesOfAnHourThatIsCollectedAgainOrGetsItsOwnerLater) {
+  std::vector<hour_of_usage> hours{{.hour = midnight,
+                                    .rows = {{.name_space = "ns-a", .cpu_hours = decimal{1}},
+                                             {.name_space = "stray", .cpu_hours = decimal{2}}}}};
+  book(hours);
+  where.query("UPDATE usage_daily SET reported_to_stripe = true");
+  where.query("INSERT INTO stripe_products (product_type, unit_price, valid_from) "
+              "VALUES ('compute_credits', 99, '" +
+              format_iso_s(midnight + 30min) + "')");
+
+  book(hours);
+  must(writing(db, [&](transaction& tx) {
+    return assign_project(tx, {{"b"}, cls, "Stray", "stray", {}}, midnight + 1h);
+  }));
+
+  EXPECT_EQ(totals("a").cost.compute_cost, number("0.175"));
+  EXPECT_EQ(of_day("a", "revision || ' ' || reported_to_stripe"), "0 true");
+  EXPECT_EQ(totals("b").cost.compute_cost, number("0.35"));
+  book({{.hour = midnight + 1h, .rows = {{.name_space = "ns-a", .cpu_hours = decimal{1}}}}});
+  EXPECT_EQ(totals("a").cost.compute_cost, number("49.675")); // 0.175 + 99 / 2
+}
+
 TEST_F(Booking, TouchesTheUsageOfWhoeverIsConcerned) {
   std::vector<change> changes;
 
@@ -196,7 +216,7 @@ TEST_F(Booking, TouchesTheUsageOfWhoeverIsConcerned) {
                         {{.hour = midnight,
                           .rows = {{.name_space = "ns-a", .cpu_hours = decimal{1}},
                                    {.name_space = "x", .cpu_hours = decimal{1}}}}},
-                        default_price_list(), midnight));
+                        midnight));
         return done{};
       },
       &changes));
@@ -209,7 +229,7 @@ TEST_F(Booking, RefusesWhatMakesNoSense) {
   auto negative =
       try_book({{.hour = midnight, .rows = {{.name_space = "ns-a", .cpu_hours = number("-0.1")}}}});
   auto nowhere = writing(db, [&](transaction& tx) {
-    return book_usage(tx, {"cls_9"}, {{.hour = midnight}}, default_price_list(), midnight);
+    return book_usage(tx, {"cls_9"}, {{.hour = midnight}}, midnight);
   });
 
   EXPECT_EQ(crooked.error().code, errc::bad_request);
@@ -234,7 +254,7 @@ TEST_F(Booking, OfManyCollectorsAtOnceLosesNothing) {
           auto hour = midnight + hours{h * 2 + i / 2};
           return book_usage(
               tx, on, {{.hour = hour, .rows = {{.name_space = "ns-a", .cpu_hours = decimal{1}}}}},
-              default_price_list(), midnight);
+              midnight);
         }));
     });
   for (auto& c : collectors) c.join();

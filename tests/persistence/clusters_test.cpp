@@ -140,7 +140,7 @@ TEST_F(Clusters, AttributeUsageBookedBeforeTheNamespaceHadAnOwner) {
       hours.push_back({.hour = hour - std::chrono::hours{24 * day},
                        .rows = {{.name_space = "ns", .cpu_hours = decimal{2}},
                                 {.name_space = "other", .cpu_hours = decimal{9}}}});
-    return book_usage(tx, {"cls_1"}, hours, default_price_list(), now);
+    return book_usage(tx, {"cls_1"}, hours, now);
   }));
   std::vector<change> changes;
 
@@ -173,7 +173,7 @@ TEST_F(Clusters, LoseNoUsageWhenBookingRacesWithAnAssignment) {
         return book_usage(
             tx, {"cls_1"},
             {{.hour = hour + hours{round}, .rows = {{.name_space = ns, .cpu_hours = decimal{1}}}}},
-            default_price_list(), now);
+            now);
       }));
     }};
     must(assign("a", ns.c_str()));

@@ -106,8 +106,7 @@ protected:
   }
   void book(time_point hour, bool complete) {
     must(writing(db, [&](transaction& tx) {
-      return book_usage(tx, cls, {{.hour = hour, .complete = complete}}, default_price_list(),
-                        noon);
+      return book_usage(tx, cls, {{.hour = hour, .complete = complete}}, noon);
     }));
   }
 };

@@ -29,9 +29,7 @@ protected:
     }));
   }
   void book(const std::vector<hour_of_usage>& hours, time_point now = midnight) {
-    must(writing(db, [&](transaction& tx) {
-      return book_usage(tx, cls, hours, default_price_list(), now);
-    }));
+    must(writing(db, [&](transaction& tx) { return book_usage(tx, cls, hours, now); }));
   }
   month_summary summary() {
     return must(run_in(db, access::read,

@@ -49,13 +49,13 @@ struct statement_of_account {
 };
 
 result<statement_of_account> load_statement(persistence::transaction& tx, const user_id& who,
-                                            const billing_period& period) {
+                                            const billing_period& period, time_point now) {
   statement_of_account out;
   auto totals = persistence::usage_between(tx, who, period.from, period.to);
   if (!totals) return totals.error();
   auto days = persistence::days_between(tx, who, period.listed_from, period.listed_to);
   if (!days) return days.error();
-  auto prices = persistence::load_prices(tx);
+  auto prices = persistence::load_prices(tx, now);
   if (!prices) return prices.error();
   out.totals = *totals;
   out.days = std::move(*days);
@@ -145,7 +145,7 @@ task<result<response>> get_billing(context& ctx) {
     if (*csv) co_return never_kept(table_of({}).to_response(file, caching::never_kept));
     co_return never_kept(json_reply(body_of_member(*owner)));
   }
-  auto account = co_await ctx.snapshot(load_statement, who.id, *period);
+  auto account = co_await ctx.snapshot(load_statement, who.id, *period, ctx.now());
   if (!account) co_return account.error();
   if (*csv) co_return never_kept(table_of(account->days).to_response(file, caching::never_kept));
   co_return never_kept(json_reply(body_of(who, *account)));

@@ -25,8 +25,13 @@ json::object body_of(const price_list& prices) {
 } // namespace
 
 task<result<response>> get_pricing(context& ctx) {
-  auto prices = co_await ctx.read(persistence::load_prices);
-  if (prices) co_return json_reply(body_of(*prices));
+  auto prices = co_await ctx.read(persistence::load_price_history);
+  if (prices) {
+    auto now = ctx.now();
+    auto out = json_reply(body_of(prices->at(now)));
+    out.valid_until = prices->next_change(now);
+    co_return out;
+  }
   // A landing page shows these rather than nothing.
   auto body = body_of(default_price_list());
   body.add("error", "Failed to fetch pricing");

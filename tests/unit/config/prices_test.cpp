@@ -31,4 +31,24 @@ TEST(Prices, ChargeComputeAndStorageApart) {
   EXPECT_EQ(cost.total(), d("7.8"));
 }
 
+TEST(PriceHistory, KnowsTheListOfEveryTime) {
+  auto noon = *parse_iso("2025-03-01T12:00:00Z");
+  auto dear = make_price_list(d("1"), d("1"), d("1"));
+  auto dearer = make_price_list(d("2"), d("2"), d("2"));
+  price_history prices;
+  EXPECT_EQ(prices.at(noon), default_price_list());
+  EXPECT_EQ(prices.next_change(noon), std::nullopt);
+
+  prices.add(noon, dear);
+  prices.add(noon + hours{1}, dearer);
+
+  EXPECT_EQ(prices.at(noon - milliseconds{1}), default_price_list());
+  EXPECT_EQ(prices.at(noon), dear);
+  EXPECT_EQ(prices.at(noon + minutes{59}), dear);
+  EXPECT_EQ(prices.at(noon + hours{1}), dearer);
+  EXPECT_EQ(prices.next_change(noon - hours{1}), noon);
+  EXPECT_EQ(prices.next_change(noon), noon + hours{1});
+  EXPECT_EQ(prices.next_change(noon + hours{1}), std::nullopt);
+}
+
 } // namespace
