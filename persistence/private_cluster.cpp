@@ -1,13 +1,18 @@
 #include "persistence/private_cluster.hpp"
 
 #include "config/base/log.hpp"
+#include "config/base/metrics.hpp"
 #include "persistence/private_files.hpp"
+#include "persistence/server_processes.hpp"
 #include "persistence/sql.hpp"
 #include "persistence/subprocess.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <fcntl.h>
 #include <filesystem>
+#include <mutex>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <thread>
@@ -22,6 +27,11 @@ using namespace std::chrono_literals;
 constexpr auto start_patience = 60s;
 // A start fails while the rest of a killed server goes away; that is soon over.
 constexpr auto failing_patience = 10s;
+constexpr std::chrono::milliseconds retry_interval = 100ms;
+constexpr std::chrono::milliseconds longest_retry_interval = 10s;
+constexpr auto watch_interval = 200ms;
+// Whoever has stopped the server in good order may be about to start it: `pg_ctl restart`.
+constexpr auto after_you = 1s;
 
 fault cannot(std::string text) { return {errc::unavailable, std::move(text), {}, {}}; }
 
@@ -42,11 +52,14 @@ struct private_cluster::implementation {
   int lock = -1;
   int major = 0;
   bool created = false;
-  bool started = false;
+  bool started = false; // or adopted: ours to stop
   secret password{};
+  process postmaster{};
+  std::jthread watcher{}; // uses all of the above
 
   ~implementation() {
-    if (started) {
+    watcher = {}; // an attempt that is being made comes to its end
+    if (started && find_postmaster(data())) {
       auto stopped = pg_ctl({"stop", "-m", "fast", "-w", "-t", "60"});
       if (!stopped || stopped->exit_code != 0)
         log::error("postgres_not_stopped", {{"output", stopped ? stopped->output : ""}});
@@ -228,42 +241,99 @@ struct private_cluster::implementation {
     return write_file(data() / "pg_hba.conf", "local all all scram-sha-256\n", 0600, as);
   }
 
-  bool running() const {
-    auto status = pg_ctl({"status"});
-    return status && status->exit_code == 0;
+  /// One attempt to start it, or to adopt one that runs still. Without a value it does not answer,
+  /// and `last` says why; a fault is for good.
+  result<std::optional<done>> attempt(std::string& last) {
+    bury_dead_servers();
+    if (find_postmaster(data())) {
+      if (!std::exchange(started, true)) log::info("postgres_adopted", {{"dir", data().string()}});
+    } else {
+      if (auto wrote = write_configuration(); !wrote) return wrote.error();
+      auto up = pg_ctl({"start", "-s", "-w", "-t", "60", "-l", logs() / "start.log"});
+      if (!up) return up.error();
+      last = up->output;
+      if (up->exit_code != 0) return std::optional<done>{};
+      started = true;
+    }
+    try {
+      sql_connection{{.url = url_of("postgres")}};
+    } catch (const pqxx::broken_connection& e) {
+      last = first_line(e); // stopping, or not ready yet
+      if (last.find("authentication failed") == last.npos) return std::optional<done>{};
+      return cannot("The private PostgreSQL does not accept the password in " + config.data_dir +
+                    "/secrets/postgres-password: " + last);
+    }
+    postmaster = find_postmaster(data()).value_or(process{});
+    return std::optional{done{}};
   }
 
-  /// Starts it, or adopts one that runs still, and waits until it answers.
+  /// What is left of a killed server keeps a new one from starting.
+  void clear_the_way() const {
+    if (find_postmaster(data())) return;
+    if (auto killed = kill_orphans(data()); killed > 0)
+      log::warn("postgres_orphans_killed", {{"processes", killed}});
+  }
+
+  /// Waits until it answers.
   result<done> bring_up() {
     auto began = std::chrono::steady_clock::now();
     std::string last;
     do {
-      if (running()) {
-        if (!std::exchange(started, true))
-          log::info("postgres_adopted", {{"dir", data().string()}});
-      } else {
-        if (auto wrote = write_configuration(); !wrote) return wrote;
-        auto up = pg_ctl({"start", "-s", "-w", "-t", "60", "-l", logs() / "start.log"});
-        if (!up) return up.error();
-        started = up->exit_code == 0;
-        last = up->output;
-      }
-      if (started) {
-        try {
-          sql_connection{{.url = url_of("postgres")}};
-          return done{};
-        } catch (const pqxx::broken_connection& e) {
-          last = first_line(e); // stopping, or not ready yet
-          if (last.find("authentication failed") != last.npos)
-            return cannot("The private PostgreSQL does not accept the password in " +
-                          config.data_dir + "/secrets/postgres-password: " + last);
-        }
-      }
-      std::this_thread::sleep_for(100ms);
+      auto up = attempt(last);
+      if (!up) return up.error();
+      if (*up) return done{};
+      std::this_thread::sleep_for(retry_interval);
+      clear_the_way();
     } while (std::chrono::steady_clock::now() - began <
              (started ? start_patience : failing_patience));
     return cannot("The private PostgreSQL does not start: " + last + "\nIts own words are in " +
                   logs().string());
+  }
+
+  // -- while the service runs ---------------------------------------------------------------------
+
+  /// False when the watch is over.
+  static bool rest(const std::stop_token& over, std::chrono::milliseconds time) {
+    std::mutex guard;
+    std::condition_variable_any never;
+    std::unique_lock lock{guard};
+    never.wait_for(lock, over, time, [] { return false; });
+    return !over.stop_requested();
+  }
+
+  void watch(const std::stop_token& over) {
+    auto& restarts = metrics::counter("binnacle_postgres_restarts_total",
+                                      "Times the private PostgreSQL came back after it had ended");
+    while (rest(over, watch_interval)) {
+      bury_dead_servers();
+      if (postmaster.is_alive()) continue;
+      std::error_code ignored;
+      auto in_good_order = !fs::exists(data() / "postmaster.pid", ignored);
+      log::error("postgres_ended", {{"pid", postmaster.id}, {"in_good_order", in_good_order}});
+      if (in_good_order && !rest(over, after_you)) return;
+      bring_back(over);
+      if (over.stop_requested()) return;
+      restarts.Increment();
+      log::info("postgres_is_back", {{"pid", postmaster.id}});
+    }
+  }
+
+  void bring_back(const std::stop_token& over) {
+    auto pause = retry_interval;
+    for (;;) {
+      std::string why;
+      try {
+        auto up = attempt(why);
+        if (up && *up) return;
+        if (!up) why = up.error().message();
+      } catch (const std::exception& e) {
+        why = first_line(e);
+      }
+      log::error("postgres_not_started", {{"why", why}, {"pause_ms", pause.count()}});
+      if (!rest(over, pause)) return;
+      pause = std::min(2 * pause, longest_retry_interval);
+      clear_the_way();
+    }
   }
 
   result<done> create_database() const {
@@ -290,11 +360,14 @@ struct private_cluster::implementation {
          {&implementation::take_lock, &implementation::find_programs, &implementation::choose_user,
           &implementation::make_directories, &implementation::read_password})
       if (auto went = (this->*next)(); !went) return went;
+    adopt_orphans();
     if (!fs::exists(data()))
       if (auto made = create(); !made) return made;
     if (auto fits = check_version(); !fits) return fits;
     if (auto up = bring_up(); !up) return up;
-    return create_database();
+    if (auto ready = create_database(); !ready) return ready;
+    watcher = std::jthread{[this](const std::stop_token& over) { watch(over); }};
+    return done{};
   }
 };
 

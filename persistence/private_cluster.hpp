@@ -19,8 +19,11 @@ struct private_cluster_config {
 /// otherwise as the caller. initdb with checksums, UTF-8, scram password authentication; no TCP.
 /// Layout: data_dir/postgres/{cluster,run,log}, password in data_dir/secrets/postgres-password.
 /// A server that still runs from a crash is adopted; a stale pid file is handled by pg_ctl.
-/// Another process's lock on data_dir is a conflict naming its pid. A cluster of another major
-/// version is refused with a message that names both versions and says what to do.
+/// A server that ends while this lives is started again by a thread of its own, with pauses of
+/// 100 ms to 10 s between attempts that fail; one that was stopped in good order gets a second to
+/// be started by whoever has stopped it. Counted in binnacle_postgres_restarts_total. Another
+/// process's lock on data_dir is a conflict naming its pid. A cluster of another major version is
+/// refused with a message that names both versions and says what to do.
 class private_cluster {
 public:
   /// Makes it if need be, starts it and waits until it answers.

@@ -1,20 +1,19 @@
-/// PostgreSQL goes away and comes back while clients are at work.
+/// PostgreSQL goes away and comes back while clients are at work: one that the service was told to
+/// use, which stays away until somebody starts it, and its private one, which it brings back itself.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import http from 'node:http';
-import { eventually, installation, sleep } from './harness.mjs';
+import { eventually, installation, isAlive, sleep } from './harness.mjs';
 
 describe('database', { timeout: 120_000 }, () => {
   const cleanups = [];
   let home, service, admin;
 
-  before(async () => {
+  async function install() {
     home = installation({ after: (f) => cleanups.push(f) }, { BINNACLE_CACHE_ENABLED: 'false' });
-    service = await home.serve();
     admin = await home.token('root@example.com', { admin: true });
-  });
-  beforeEach(() => home.startPostgres()); // whatever the test before has left
+  }
   after(() => cleanups.forEach((f) => f()));
 
   /// Clients that add clusters and read usage until `stop()`; what was acknowledged, and how long
@@ -97,76 +96,139 @@ describe('database', { timeout: 120_000 }, () => {
     return done;
   }
 
-  it('stopped and started under load: 503 meanwhile, nothing acknowledged is lost', () =>
-    acrossAnOutage(() => home.stopPostgres('fast'), () => home.startPostgres()));
+  describe('that somebody else looks after', () => {
+    const serve = () => home.serve({ DATABASE_URL: home.url });
 
-  it('killed and started under load', () =>
-    acrossAnOutage(() => home.killPostgres(), () => home.startPostgres()));
-
-  it('stopped three times in a row, with the service in between', async () => {
-    for (let i = 0; i < 3; ++i) {
-      home.stopPostgres('immediate');
-      assert.equal((await service.call('GET', '/api/usage', { headers: admin })).status, 503);
+    before(async () => {
+      await install();
       await home.startPostgres();
+      service = await serve();
+    });
+    beforeEach(() => home.startPostgres()); // whatever the test before has left
+
+    it('stopped and started under load: 503 meanwhile, nothing acknowledged is lost', () =>
+      acrossAnOutage(() => home.stopPostgres('fast'), () => home.startPostgres()));
+
+    it('killed and started under load', () =>
+      acrossAnOutage(() => home.killPostgres(), () => home.startPostgres()));
+
+    it('stopped three times in a row, with the service in between', async () => {
+      for (let i = 0; i < 3; ++i) {
+        home.stopPostgres('immediate');
+        assert.equal((await service.call('GET', '/api/usage', { headers: admin })).status, 503);
+        await home.startPostgres();
+        await recovers();
+      }
+    });
+
+    it('is ready again without being asked for anything else', async () => {
+      home.stopPostgres('immediate');
+      await isDown();
+      await home.startPostgres();
+      await eventually('ready', async () => (await service.call('GET', '/readyz')).status === 200, { within: 5_000 });
+    });
+
+    it('answers in time while the server hangs, and recovers', async () => {
+      const other = await home.serve({
+        DATABASE_URL: home.url, BINNACLE_DATABASE_STATEMENT_TIMEOUT: '500ms', BINNACLE_HTTP_REQUEST_TIMEOUT: '1500ms',
+      });
+      const children = home.processes().filter((pid) => pid !== service.child.pid && pid !== other.child.pid);
+      for (const pid of children) process.kill(pid, 'SIGSTOP');
+      try {
+        const began = Date.now();
+        const answer = await other.call('GET', '/api/usage', { headers: admin });
+        assert.ok([503, 504].includes(answer.status), answer.text);
+        assert.ok(Date.now() - began < 3_000);
+        assert.equal((await other.call('GET', '/healthz')).status, 200);
+      } finally {
+        for (const pid of children) process.kill(pid, 'SIGCONT');
+      }
+      await eventually('it works again', async () =>
+        (await other.call('GET', '/api/usage', { headers: admin })).status === 200, { within: 5_000 });
+      assert.equal(await other.stop(), 0);
+    });
+
+    it('a full queue is 503 with Retry-After, and is over when the work is done', async () => {
+      const narrow = await home.serve({
+        DATABASE_URL: home.url, BINNACLE_DATABASE_CONNECTIONS: '1', BINNACLE_DATABASE_QUEUE: '2',
+        BINNACLE_SESSION_MAX_IN_FLIGHT: '100',
+      });
+      await narrow.call('GET', '/api/usage', { headers: admin });
+      const holder = await home.lockUsage(3);
+      try {
+        const answers = await Promise.all(Array.from({ length: 12 }, () =>
+          narrow.call('GET', '/api/usage', { headers: admin })));
+        const full = answers.filter((a) => a.status === 503);
+        assert.ok(full.length >= 8, answers.map((a) => a.status).join());
+        assert.ok(full.every((a) => Number(a.headers['retry-after']) >= 1 && a.json.error));
+        assert.ok(answers.filter((a) => a.status === 200).length >= 1, answers.map((a) => a.status).join());
+        assert.equal((await narrow.call('GET', '/healthz')).status, 200);
+      } finally {
+        holder.kill();
+      }
+      await eventually('it works again', async () =>
+        (await narrow.call('GET', '/api/usage', { headers: admin })).status === 200, { within: 5_000 });
+      assert.equal(await narrow.stop(), 0);
+    });
+
+    it('stops cleanly while the database is away, and finds everything when it is back', async () => {
+      home.stopPostgres('immediate');
+      await isDown();
+      assert.equal(await service.stop(), 0, service.text);
+      await home.startPostgres();
+      service = await serve();
+      assert.ok((await clusters()).size > 20);
+    });
+  });
+
+  describe('of its own', () => {
+    before(async () => {
+      await install();
+      service = await home.serve();
+    });
+
+    const restarts = async () => Number(
+      /^binnacle_postgres_restarts_total (\d+)$/m.exec((await service.call('GET', '/metrics')).text)[1]);
+
+    /// `end` makes it end; the service alone brings it back.
+    async function broughtBack(end) {
+      const counted = await restarts();
+      const { stop, seen } = load();
+      await eventually('writes are acknowledged', () => seen.acknowledged.length > 20);
+      await end();
+      await eventually('answers are 503', () => (seen.statuses.get(503) ?? 0) > 0, { within: 5_000 });
       await recovers();
+      const before = seen.acknowledged.length;
+      await eventually('writes are acknowledged again', () => seen.acknowledged.length > before + 20);
+      const done = await stop();
+      assert.deepEqual(done.broken.map(String), [], 'every request gets an answer');
+      assert.deepEqual(done.bad.map((a) => [a.status, a.text]), []);
+      const present = await clusters();
+      assert.deepEqual(done.acknowledged.filter((name) => !present.has(name)), [], 'lost');
+      assert.equal(await restarts(), counted + 1);
     }
-  });
 
-  it('is ready again without being asked for anything else', async () => {
-    home.stopPostgres('immediate');
-    await isDown();
-    await home.startPostgres();
-    await eventually('ready', async () => (await service.call('GET', '/readyz')).status === 200, { within: 5_000 });
-  });
+    it('killed under load: 503 meanwhile, nothing acknowledged is lost, back within 5 seconds', () =>
+      broughtBack(() => home.killPostgres()));
 
-  it('answers in time while the server hangs, and recovers', async () => {
-    const other = await home.serve({
-      DATABASE_URL: home.url, BINNACLE_DATABASE_STATEMENT_TIMEOUT: '500ms', BINNACLE_HTTP_REQUEST_TIMEOUT: '1500ms',
+    it('killed a second time', () => broughtBack(() => home.killPostgres()));
+
+    it('stopped under load', () => broughtBack(() => home.stopPostgres('fast')));
+
+    it('restarted by an operator, who is not raced', async () => {
+      const was = home.postmaster;
+      assert.equal(home.postgres('restart', '-w', '-m', 'fast').status, 0);
+      assert.notEqual(home.postmaster, was);
+      await recovers();
     });
-    const children = home.processes().filter((pid) => pid !== service.child.pid && pid !== other.child.pid);
-    for (const pid of children) process.kill(pid, 'SIGSTOP');
-    try {
-      const began = Date.now();
-      const answer = await other.call('GET', '/api/usage', { headers: admin });
-      assert.ok([503, 504].includes(answer.status), answer.text);
-      assert.ok(Date.now() - began < 3_000);
-      assert.equal((await other.call('GET', '/healthz')).status, 200);
-    } finally {
-      for (const pid of children) process.kill(pid, 'SIGCONT');
-    }
-    await eventually('it works again', async () =>
-      (await other.call('GET', '/api/usage', { headers: admin })).status === 200, { within: 5_000 });
-    assert.equal(await other.stop(), 0);
-  });
 
-  it('a full queue is 503 with Retry-After, and is over when the work is done', async () => {
-    const narrow = await home.serve({
-      DATABASE_URL: home.url, BINNACLE_DATABASE_CONNECTIONS: '1', BINNACLE_DATABASE_QUEUE: '2',
-      BINNACLE_SESSION_MAX_IN_FLIGHT: '100',
+    it('killed just before a stop: nothing is left running, and the next start finds everything', async () => {
+      await home.killPostgres();
+      assert.equal(await service.stop(), 0, service.text);
+      assert.equal(home.postmaster, undefined);
+      assert.deepEqual(home.processes().filter(isAlive), []);
+      service = await home.serve();
+      assert.ok((await clusters()).size > 20);
     });
-    await narrow.call('GET', '/api/usage', { headers: admin });
-    const holder = await home.lockUsage(3);
-    try {
-      const answers = await Promise.all(Array.from({ length: 12 }, () =>
-        narrow.call('GET', '/api/usage', { headers: admin })));
-      const full = answers.filter((a) => a.status === 503);
-      assert.ok(full.length >= 8, answers.map((a) => a.status).join());
-      assert.ok(full.every((a) => Number(a.headers['retry-after']) >= 1 && a.json.error));
-      assert.ok(answers.filter((a) => a.status === 200).length >= 1, answers.map((a) => a.status).join());
-      assert.equal((await narrow.call('GET', '/healthz')).status, 200);
-    } finally {
-      holder.kill();
-    }
-    await eventually('it works again', async () =>
-      (await narrow.call('GET', '/api/usage', { headers: admin })).status === 200, { within: 5_000 });
-    assert.equal(await narrow.stop(), 0);
-  });
-
-  it('stops cleanly while the database is away, and starts it again', async () => {
-    home.stopPostgres('immediate');
-    await isDown();
-    assert.equal(await service.stop(), 0, service.text);
-    service = await home.serve();
-    assert.ok((await clusters()).size > 20);
   });
 });

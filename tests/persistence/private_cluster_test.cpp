@@ -1,14 +1,18 @@
 #include "persistence/private_cluster.hpp"
 
 #include "persistence/migrations.hpp"
+#include "persistence/server_processes.hpp"
+#include "persistence/sql.hpp"
 #include "persistence/subprocess.hpp"
 #include "persistence/users.hpp"
 #include "tests/persistence/postgres_fixture.hpp"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace binnacle::persistence {
@@ -45,6 +49,20 @@ protected:
     database db{to(c)};
     return !!db.run(access::read, [](transaction&) -> result<done> { return done{}; }) &&
            !!inspect_schema(to(c));
+  }
+  static bool answers_soon(const private_cluster& c) {
+    auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    while (std::chrono::steady_clock::now() < patience) {
+      if (answers(c)) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
+    return false;
+  }
+  process postmaster() const { return find_postmaster(dir / "postgres/cluster").value(); }
+  void kill_postmaster() const {
+    auto victim = postmaster();
+    ASSERT_EQ(::kill(victim.id, SIGKILL), 0);
+    while (victim.is_alive()) std::this_thread::yield();
   }
   static mode_t mode_of(const fs::path& p) {
     struct stat s {};
@@ -175,19 +193,53 @@ TEST_F(PrivateCluster, SaysWhenTheServersUserCannotReachIt) {
   EXPECT_NE(refused.error().text.find("BINNACLE_DATA_DIR"), std::string::npos);
 }
 
-TEST_F(PrivateCluster, StartsAgainAfterItsServerWasKilled) {
+TEST_F(PrivateCluster, BringsBackAServerThatWasKilled) {
   copy_to(dir);
-  {
-    auto cluster = must(private_cluster::start(config));
-    program kill{
-        .argv = {"/bin/sh", "-c",
-                 "kill -9 $(head -1 " + (dir / "postgres/cluster/postmaster.pid").string() + ")"}};
-    EXPECT_EQ(must(run_program(kill)).exit_code, 0);
+  auto cluster = must(private_cluster::start(config));
+
+  for (int i = 0; i < 2; ++i) {
+    kill_postmaster();
+    EXPECT_TRUE(answers_soon(*cluster));
   }
+}
 
-  auto again = must(private_cluster::start(config));
+TEST_F(PrivateCluster, BringsBackAServerOfWhichAKilledOneLeftAHangingProcess) {
+  copy_to(dir);
+  auto cluster = must(private_cluster::start(config));
+  sql_connection hanging{to(*cluster)};
+  pid_t backend = 0;
+  {
+    sql_transaction tx{hanging, access::read};
+    backend = tx.run_script("SELECT pg_backend_pid()")[0][0].as<pid_t>();
+  }
+  ASSERT_EQ(::kill(backend, SIGSTOP), 0);
 
-  EXPECT_TRUE(answers(*again));
+  kill_postmaster();
+
+  EXPECT_TRUE(answers_soon(*cluster));
+}
+
+TEST_F(PrivateCluster, BringsBackAServerThatWasStopped) {
+  copy_to(dir);
+  auto cluster = must(private_cluster::start(config));
+  auto stopped = postmaster();
+
+  ASSERT_EQ(::kill(stopped.id, SIGINT), 0); // a fast shutdown
+
+  while (stopped.is_alive()) std::this_thread::yield();
+  EXPECT_TRUE(answers_soon(*cluster));
+  EXPECT_NE(postmaster().id, stopped.id);
+}
+
+TEST_F(PrivateCluster, StopsAServerThatItIsBringingBack) {
+  copy_to(dir);
+  auto cluster = must(private_cluster::start(config));
+
+  kill_postmaster();
+  cluster.reset();
+
+  EXPECT_FALSE(find_postmaster(dir / "postgres/cluster"));
+  EXPECT_TRUE(answers(*must(private_cluster::start(config))));
 }
 
 } // namespace
