@@ -1,7 +1,9 @@
 #include "actors/accounts.hpp"
 
+#include "actors/sliding_window.hpp"
 #include "integrations/passwords.hpp"
 #include "integrations/tokens.hpp"
+#include "persistence/rate_windows.hpp"
 
 #include <algorithm>
 
@@ -41,6 +43,47 @@ persistence::audit_entry audit(const context& ctx, const user_id& who, std::stri
 
 // -- what is done in one transaction ------------------------------------------------------------
 
+/// The window of failed logins with a user name, whether somebody has it or not. In the database
+/// only: logins are rare, and whoever guesses asks every node.
+struct failure_window {
+  std::string key{};
+  rate_limit limit{};
+};
+
+failure_window failures_of(const context& ctx, const std::string& username) {
+  return {"login:" + integrations::to_hex(integrations::sha256(username)),
+          ctx.app.config.limits[static_cast<std::size_t>(limit_class::login_failures)]};
+}
+
+result<done> save(persistence::transaction& tx, const failure_window& failures,
+                  const sliding_window& window, time_point now) {
+  persistence::rate_window row{.key = failures.key};
+  window.append_to(row.state);
+  row.expires_at = std::max(now, window.expires_at(failures.limit));
+  return persistence::save_rate_windows(tx, {std::move(row)});
+}
+
+/// Counts before the password is looked at: of many attempts at once none gets by.
+result<sliding_window::verdict> count_failure(persistence::transaction& tx,
+                                              const failure_window& failures, time_point now) {
+  auto state = persistence::lock_rate_window(tx, failures.key, now);
+  if (!state) return state.error();
+  auto window = sliding_window::from_text(*state);
+  auto verdict = window.admit(failures.limit, now);
+  if (auto saved = save(tx, failures, window, now); !saved) return saved.error();
+  return verdict;
+}
+
+/// The attempt was none that failed.
+result<done> uncount_failure(persistence::transaction& tx, const failure_window& failures,
+                             time_point now) {
+  auto state = persistence::lock_rate_window(tx, failures.key, now);
+  if (!state) return state.error();
+  auto window = sliding_window::from_text(*state);
+  window.take_back();
+  return save(tx, failures, window, now);
+}
+
 struct better_hash {
   std::string old_hash{};
   std::string new_hash{}; // empty: the old one is good
@@ -57,6 +100,14 @@ result<done> begin_login(persistence::transaction& tx, const persistence::login_
   if (auto noted = persistence::record_login(tx, session.who, now); !noted) return noted;
   if (auto begun = persistence::insert_login_session(tx, session, now); !begun) return begun;
   return persistence::write_audit(tx, entry, now);
+}
+
+result<done> begin_counted_login(persistence::transaction& tx,
+                                 const persistence::login_session& session, const better_hash& hash,
+                                 const failure_window& failures,
+                                 const persistence::audit_entry& entry, time_point now) {
+  if (auto uncounted = uncount_failure(tx, failures, now); !uncounted) return uncounted;
+  return begin_login(tx, session, hash, entry, now);
 }
 
 result<done> begin_first_login(persistence::transaction& tx, const persistence::user& admin,
@@ -118,6 +169,14 @@ std::optional<fault> check_new_password(const secret& wanted, std::string field)
 task<result<begun_session>> log_in(context& ctx, password_login given) {
   if (!ctx.app.config.identity.local_accounts)
     co_return refused(errc::forbidden, "Local accounts are switched off");
+  auto failures = failures_of(ctx, given.username);
+  if (is_username(given.username)) {
+    auto counted = co_await ctx.write(count_failure, failures, ctx.now());
+    if (!counted) co_return counted.error();
+    if (!counted->admitted)
+      co_return ctx.refuse(
+          report_of(limit_class::login_failures, failures.limit, *counted, ctx.now()));
+  }
   auto found = co_await ctx.read(persistence::find_user_by_username, given.username);
   if (!found) co_return found.error();
   better_hash hash;
@@ -140,7 +199,8 @@ task<result<begun_session>> log_in(context& ctx, password_login given) {
   }
   auto session = make_session(ctx, who.id, who.session_version, given.surface);
   auto entry = audit(ctx, who.id, "USER_LOGIN");
-  auto begun = co_await ctx.write(begin_login, session.row, hash, entry, ctx.now());
+  auto begun =
+      co_await ctx.write(begin_counted_login, session.row, hash, failures, entry, ctx.now());
   if (!begun) co_return begun.error();
   begun_session out{who.id, who.username, std::move(session.token)};
   co_return out;

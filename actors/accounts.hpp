@@ -34,7 +34,9 @@ std::optional<fault> check_new_account(const password_login& wanted);
 std::optional<fault> check_new_password(const secret& wanted, std::string field);
 
 /// unauthenticated "Invalid credentials" for everything that does not match, malformed names
-/// included; forbidden for suspended and deleted users and while local accounts are switched off.
+/// included; rate_limited after too many that did not match the same user name (login_failures),
+/// whoever asked and whether somebody has the name; forbidden for suspended and deleted users and
+/// while local accounts are switched off.
 task<result<begun_session>> log_in(context& ctx, password_login given);
 
 /// Whether nobody exists yet who could log in.

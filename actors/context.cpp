@@ -1,5 +1,7 @@
 #include "actors/context.hpp"
 
+#include "actors/rejections.hpp"
+
 #include <algorithm>
 
 namespace binnacle {
@@ -12,6 +14,12 @@ context::context(services& app_, async_scope& scope, session_actor::pointer self
 caf::timespan context::patience() const {
   auto left = ticket_->received + app.config.http.request_timeout - now();
   return std::max<caf::timespan>(left, milliseconds{1});
+}
+
+fault context::refuse(const limit_report& over) {
+  rejections(over.name).Increment();
+  ticket_->limit = over;
+  return {errc::rate_limited, {}, {}, {}};
 }
 
 } // namespace binnacle

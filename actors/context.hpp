@@ -29,6 +29,8 @@ public:
   /// The credential the request came with, or null.
   const credential* presented() const { return ticket_->presented.get(); }
   time_point now() const { return app.time->now(); }
+  /// Refuses the request for a limit that is not its route's.
+  fault refuse(const limit_report& over);
   /// Time spent in the database so far.
   std::chrono::microseconds database_time() const { return database_time_; }
   /// Time left until the request's deadline.

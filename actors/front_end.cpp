@@ -1,6 +1,7 @@
 #include "actors/front_end.hpp"
 
 #include "actors/mailboxes.hpp"
+#include "actors/rejections.hpp"
 #include "actors/route.hpp"
 #include "actors/session.hpp"
 
@@ -146,6 +147,7 @@ struct front_end_state {
 front_end_actor::behavior_type front_end(front_end_actor::stateful_pointer<front_end_state> self,
                                          services* app) {
   self->state.app = app;
+  rejections(limit_class::none);
   self->set_exit_handler([self](const caf::exit_msg& m) {
     for (auto& [key, slot] : self->state.sessions) self->send_exit(slot.session, m.reason);
     self->quit(m.reason);

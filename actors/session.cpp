@@ -6,6 +6,7 @@
 #include "actors/context.hpp"
 #include "actors/idempotency.hpp"
 #include "actors/mailboxes.hpp"
+#include "actors/rejections.hpp"
 #include "actors/route.hpp"
 #include "actors/sliding_window.hpp"
 #include "config/base/log.hpp"
@@ -43,17 +44,6 @@ struct session_metrics {
     return instance;
   }
 };
-
-prometheus::Counter& rejections(limit_class name) {
-  static const auto counters = [] {
-    std::array<prometheus::Counter*, limit_class_count> out{};
-    for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = &metrics::counter("binnacle_rate_limited_total", "Requests over their limit",
-                                 {{"class", std::string{limit_rows[i].key}}});
-    return out;
-  }();
-  return *counters[static_cast<std::size_t>(name)];
-}
 
 /// What a session must load before it can decide anything.
 struct opening {
@@ -261,15 +251,9 @@ struct session_state : actor_scope<session_actor::base> {
     if (of == limit_class::none) return {};
     auto& limit = app->config.limits[static_cast<std::size_t>(of)];
     auto verdict = window_of(of).admit(limit, now);
-    auto in_seconds = [](milliseconds d) { return std::chrono::ceil<seconds>(d).count(); };
-    report = {.name = of,
-              .limit = limit,
-              .remaining = verdict.remaining,
-              .reset_at = unix_seconds(now) + in_seconds(verdict.reset_after),
-              .retry_after = in_seconds(verdict.retry_after)};
+    report = report_of(of, limit, verdict, now);
     note_windows(limit);
     if (verdict.admitted) return {};
-    report->retry_after = std::max<std::int64_t>(report->retry_after, 1);
     rejections(of).Increment();
     return fault{errc::rate_limited, {}, {}, {}};
   }
@@ -345,7 +329,7 @@ struct session_state : actor_scope<session_actor::base> {
       out = x.matched->face->render(internal_fault(e.what()), x);
     }
     --handling;
-    out.limit = limit;
+    out.limit = x.limit ? x.limit : limit; // the handler's own verdict, if it gave one
     finish(x, std::move(out));
   }
 

@@ -51,6 +51,10 @@ sliding_window::verdict sliding_window::admit(const rate_limit& limit, time_poin
   return out;
 }
 
+void sliding_window::take_back() {
+  if (!marks_.empty() && --marks_.back().count == 0) marks_.pop_back();
+}
+
 bool sliding_window::expired(const rate_limit& limit, time_point now) const {
   return marks_.empty() || expires_at(limit) <= now;
 }
@@ -58,6 +62,17 @@ bool sliding_window::expired(const rate_limit& limit, time_point now) const {
 time_point sliding_window::expires_at(const rate_limit& limit) const {
   if (marks_.empty()) return {};
   return time_point{milliseconds{marks_.back().at}} + limit.window;
+}
+
+limit_report report_of(limit_class name, const rate_limit& limit,
+                       const sliding_window::verdict& said, time_point now) {
+  auto in_seconds = [](milliseconds d) { return std::chrono::ceil<seconds>(d).count(); };
+  limit_report out{.name = name,
+                   .limit = limit,
+                   .remaining = said.remaining,
+                   .reset_at = unix_seconds(now) + in_seconds(said.reset_after)};
+  if (!said.admitted) out.retry_after = std::max<std::int64_t>(in_seconds(said.retry_after), 1);
+  return out;
 }
 
 void sliding_window::append_to(std::string& out) const {

@@ -6,6 +6,7 @@
 /// errs on the safe side only: an admission is never forgotten early, at most one slot late.
 #pragma once
 
+#include "actors/exchange.hpp"
 #include "config/base/time.hpp"
 #include "config/limits.hpp"
 
@@ -31,6 +32,9 @@ public:
   /// by more than a clock correction; an earlier `now` is treated as the latest one seen.
   verdict admit(const rate_limit& limit, time_point now);
 
+  /// The newest admission is not to count after all.
+  void take_back();
+
   /// True when nothing admitted is inside the window any more.
   bool expired(const rate_limit& limit, time_point now) const;
   time_point expires_at(const rate_limit& limit) const;
@@ -47,5 +51,9 @@ private:
   void forget_before(std::int64_t horizon);
   std::vector<mark> marks_{}; // ascending by `at`
 };
+
+/// What the headers of an answer say about a verdict.
+limit_report report_of(limit_class name, const rate_limit& limit,
+                       const sliding_window::verdict& said, time_point now);
 
 } // namespace binnacle

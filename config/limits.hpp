@@ -31,6 +31,8 @@ enum class limit_class : std::uint8_t {
   platform_webhook,
   platform_team_invite,
   developer_auth,
+  login_failures,
+  unknown_cookies,
   count_
 };
 
@@ -121,6 +123,15 @@ inline constexpr std::array limit_rows{
               {5, std::chrono::seconds{3600}}},
     limit_row{
         limit_class::developer_auth, "developer_auth", "auth", {10, std::chrono::seconds{900}}},
+    // Of no route: failed logins per user name, and cookies nobody has per address.
+    limit_row{limit_class::login_failures,
+              "login_failures",
+              "login-failures",
+              {10, std::chrono::seconds{900}}},
+    limit_row{limit_class::unknown_cookies,
+              "unknown_cookies",
+              "unknown-cookies",
+              {60, std::chrono::seconds{60}}},
 };
 static_assert(limit_rows.size() == limit_class_count, "one row per limit class");
 

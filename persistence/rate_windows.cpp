@@ -14,6 +14,16 @@ result<std::string> load_rate_window(transaction& tx, const std::string& key, ti
   return rows.empty() ? std::string{} : text_of(rows[0][0]);
 }
 
+// The update changes nothing; it locks the row and returns it.
+constexpr statement lock_window{"lock_rate_window", R"sql(
+  INSERT INTO rate_windows AS w (key, state, expires_at) VALUES ($1, '', $2)
+  ON CONFLICT (key) DO UPDATE SET key = w.key
+  RETURNING CASE WHEN expires_at > $2 THEN state ELSE '' END
+)sql"};
+result<std::string> lock_rate_window(transaction& tx, const std::string& key, time_point now) {
+  return text_of(exec(tx, lock_window, key, now)[0][0]);
+}
+
 constexpr statement store_windows{"save_rate_windows", R"sql(
   INSERT INTO rate_windows (key, state, expires_at)
   SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])

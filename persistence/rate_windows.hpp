@@ -12,13 +12,15 @@
 namespace binnacle::persistence {
 
 struct rate_window {
-  std::string key{};   // "user:<id>" or "addr:<address>"
+  std::string key{};   // "user:<id>", "addr:<address>" or "login:<SHA-256 of a user name>"
   std::string state{}; // opaque
   time_point expires_at{};
 };
 
 /// The stored state of `key`; empty when there is none that has not expired.
 result<std::string> load_rate_window(transaction&, const std::string& key, time_point now);
+/// The same for a transaction that is going to save it: nobody else gets it before the commit.
+result<std::string> lock_rate_window(transaction&, const std::string& key, time_point now);
 /// Upserts all, in one statement.
 result<done> save_rate_windows(transaction&, const std::vector<rate_window>&);
 result<std::int64_t> delete_expired_rate_windows(transaction&, time_point now);

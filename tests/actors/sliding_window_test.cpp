@@ -122,6 +122,21 @@ TEST(sliding_window_test, ARestartNeverHandsOutMoreBudget) {
   }));
 }
 
+TEST(sliding_window_test, WhatIsTakenBackMayBeAdmittedAnew) {
+  sliding_window window;
+  const rate_limit limit{2, seconds{60}};
+  const auto now = time_point{hours{1}};
+  window.take_back(); // of none: nothing
+  EXPECT_TRUE(window.admit(limit, now).admitted);
+  EXPECT_TRUE(window.admit(limit, now).admitted);
+  EXPECT_FALSE(window.admit(limit, now).admitted);
+
+  window.take_back();
+
+  EXPECT_TRUE(window.admit(limit, now).admitted);
+  EXPECT_FALSE(window.admit(limit, now).admitted);
+}
+
 TEST(sliding_window_test, AnyTextIsReadWithoutHarm) {
   EXPECT_TRUE(rc::check([] {
     auto text = *rc::gen::container<std::string>(rc::gen::elementOf(std::string{"0123456789x,- "}));

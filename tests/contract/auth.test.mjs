@@ -7,6 +7,7 @@ let service, ada;
 before(async () => {
   service = await startService();
   ada = await service.user('ada', { email: 'ada@example.com', admin: true });
+  for (const name of ['timed', 'limited', 'guessed', 'hunted']) await service.user(name);
 });
 after(() => service?.stop());
 
@@ -73,7 +74,7 @@ for (const [what, username, password] of [
 }
 
 test('an unknown user takes as long as a wrong password', async () => {
-  const times = { ada: [], nobody: [], "not a name'": [] };
+  const times = { timed: [], nobody: [], "not a name'": [] };
   for (let i = 0; i < 7; ++i)
     for (const name of Object.keys(times)) {
       const began = process.hrtime.bigint();
@@ -81,7 +82,7 @@ test('an unknown user takes as long as a wrong password', async () => {
       times[name].push(Number(process.hrtime.bigint() - began) / 1e6);
     }
   const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
-  const known = median(times.ada);
+  const known = median(times.timed);
   for (const name of ['nobody', "not a name'"]) {
     const ratio = median(times[name]) / known;
     assert.ok(ratio > 0.5 && ratio < 2, `${name}: ${ratio.toFixed(2)} of ${known.toFixed(1)} ms`);
@@ -91,8 +92,8 @@ test('an unknown user takes as long as a wrong password', async () => {
 test('the eleventh login within a quarter of an hour is limited, right or wrong', async () => {
   const from = somewhere();
   for (let i = 0; i < 10; ++i)
-    expect(await logIn('ada', i % 2 ? PASSWORD : 'wrong horse battery', from), i % 2 ? 200 : 401);
-  const limited = expect(await logIn('ada', PASSWORD, from), 429,
+    expect(await logIn('limited', i % 2 ? PASSWORD : 'wrong horse battery', from), i % 2 ? 200 : 401);
+  const limited = expect(await logIn('limited', PASSWORD, from), 429,
     structured('RATE_LIMIT_EXCEEDED', 'Too many login attempts. Try again later.'));
   const wait = Number(limited.headers['retry-after']);
   assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 900);
@@ -111,10 +112,29 @@ test('the limit of logins does not ask whether somebody is logged in', async () 
 test('no session of one\'s own buys more guesses at another account', async () => {
   const from = somewhere();
   const browser = service.browser({ from });
-  expect(await browser.call('POST', '/api/auth/login', { body: { username: 'ada', password: PASSWORD } }), 200);
-  const guess = () => browser.call('POST', '/api/auth/login', { body: { username: 'ada', password: 'a wrong guess' } });
+  expect(await browser.call('POST', '/api/auth/login', { body: { username: 'guessed', password: PASSWORD } }), 200);
+  const guess = () => browser.call('POST', '/api/auth/login', { body: { username: 'guessed', password: 'a wrong guess' } });
   for (let i = 0; i < 9; ++i) expect(await guess(), 401);
   expect(await guess(), 429);
+});
+
+test('ten failed logins with a name are enough for a quarter of an hour, wherever they come from', async () => {
+  for (let i = 0; i < 3; ++i) expect(await logIn('hunted'), 200); // these do not count
+  const answers = {};
+  for (const name of ['hunted', 'nobody-at-all']) {
+    const guesses = await Promise.all(Array.from({ length: 14 }, () => logIn(name, 'wrong horse battery')));
+    assert.deepEqual(guesses.map((a) => a.status).sort(), [...Array(10).fill(401), ...Array(4).fill(429)]);
+    const limited = expect(await logIn(name), 429,
+      structured('RATE_LIMIT_EXCEEDED', 'Too many login attempts. Try again later.'));
+    const wait = Number(limited.headers['retry-after']);
+    assert.ok(wait > 800 && wait <= 900, `${wait} s`);
+    assert.equal(limited.headers['x-ratelimit-limit'], '10');
+    answers[name] = Object.keys(limited.headers).sort();
+  }
+  assert.deepEqual(answers.hunted, answers['nobody-at-all'], 'nothing tells whether somebody has the name');
+  expect(await logIn('ada'), 200); // nobody else is concerned
+  assert.match((await service.call('GET', '/metrics')).text,
+    /^binnacle_rate_limited_total\{class="login_failures"\} 10$/m);
 });
 
 test('no other site logs anybody in', async () => {
@@ -289,7 +309,7 @@ test('the sixth change within a quarter of an hour is limited before anything el
 
 test('a budget of logins is not handed out anew by a restart', async () => {
   const from = somewhere();
-  for (let i = 0; i < 10; ++i) expect(await logIn('ada', 'wrong horse battery', from), 401);
+  for (let i = 0; i < 10; ++i) expect(await logIn(`guess-${i}`, 'wrong horse battery', from), 401);
   const { directory } = service;
   assert.equal((await service.stop()).code, 0);
   service = await startService({ directory });

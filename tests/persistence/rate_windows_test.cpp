@@ -2,6 +2,8 @@
 
 #include "tests/persistence/postgres_fixture.hpp"
 
+#include <thread>
+
 namespace binnacle::persistence {
 namespace {
 
@@ -45,6 +47,31 @@ TEST_F(RateWindows, AreGoneWhenExpired) {
   EXPECT_EQ(must(writing(db, [](transaction& tx) { return delete_expired_rate_windows(tx, now); })),
             1);
   EXPECT_EQ(load("l"), "y");
+}
+
+TEST_F(RateWindows, AreLockedByWhoIsGoingToSaveThem) {
+  database other = where.connect();
+  auto add = [](database& to, const std::string& what) {
+    must(writing(to, [&](transaction& tx) -> result<done> {
+      auto state = lock_rate_window(tx, "login:x", now);
+      if (!state) return state.error();
+      return save_rate_windows(tx, {{"login:x", *state + what, now + minutes{1}}});
+    }));
+  };
+
+  std::thread beside{[&] {
+    for (int i = 0; i < 20; ++i) add(other, "b");
+  }};
+  for (int i = 0; i < 20; ++i) add(db, "a");
+  beside.join();
+
+  EXPECT_EQ(load("login:x").size(), 40U);
+}
+
+TEST_F(RateWindows, AreEmptyForWhoLocksThemAfterTheirEnd) {
+  save({{"login:x", "old", now}});
+  EXPECT_EQ(must(writing(db, [](transaction& tx) { return lock_rate_window(tx, "login:x", now); })),
+            "");
 }
 
 TEST_F(RateWindows, MayBeNone) { save({}); }
