@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 /** The repository. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
-const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector'];
+const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector', 'ledger'];
 const help = `usage: scripts/bench [options]
 
   --only a,b            sections to run, of ${sectionNames.join(', ')} (default: all)
@@ -15,10 +15,12 @@ const help = `usage: scripts/bench [options]
   --sessions N          resident sessions to measure (100000)
   --idle-connections N  idle keep-alive connections to measure (10000)
   --rows N              namespace-hours to collect (100000)
+  --entries N           entries of a user's ledger of credits (100000)
   --limit N             minutes after which the run is given up (60)
   --output DIR          where results.{md,json,svg} go (benchmarks/ after a run of all sections, else nowhere)
   --binary FILE         the service (build/release/binnacle)
-  --beast FILE          the plain Beast peer (build/release/benchmarks/binnacle_bench_beast)`;
+  --beast FILE          the plain Beast peer (build/release/benchmarks/binnacle_bench_beast)
+  --ledger FILE         the ledger's program (build/release/benchmarks/micro/binnacle_bench_ledger)`;
 
 /** Reads the command line; ends the process on --help and on a mistake. */
 export function readOptions() {
@@ -41,10 +43,12 @@ function parseOptions() {
       sessions: text,
       'idle-connections': text,
       rows: text,
+      entries: text,
       limit: text,
       output: text,
       binary: text,
       beast: text,
+      ledger: text,
       help: { type: 'boolean' },
     },
   });
@@ -70,9 +74,11 @@ function parseOptions() {
     sessions: number('sessions', 100_000),
     idleConnections: number('idle-connections', 10_000),
     rows: number('rows', 100_000),
+    entries: number('entries', 100_000),
     limit: number('limit', 60),
     output: values.output ?? (values.only ? null : join(root, 'benchmarks')),
     binary: values.binary ?? join(root, 'build/release/binnacle'),
     beast: values.beast ?? join(root, 'build/release/benchmarks/binnacle_bench_beast'),
+    ledger: values.ledger ?? join(root, 'build/release/benchmarks/micro/binnacle_bench_ledger'),
   };
 }

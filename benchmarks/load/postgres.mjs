@@ -8,7 +8,7 @@ import { percentile } from './measure.mjs';
 const versions = '/usr/lib/postgresql';
 
 /** The newest installed PostgreSQL's folder of programs; they are not on the PATH on Debian. */
-function programs() {
+export function programs() {
   const newest = readdirSync(versions)
     .map(Number)
     .filter(Boolean)

@@ -5,6 +5,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { measureCollector } from './collector.mjs';
+import { measureLedger } from './ledger.mjs';
 import { alternate, load } from './measure.mjs';
 import { readOptions, root } from './options.mjs';
 import { Beast, Fastify, Nginx, saveAnswer } from './peers.mjs';
@@ -206,6 +207,27 @@ async function collector(service, options, results, workDir) {
   aim(results, 'collector, against COPY', copySeconds / seconds, 0.25);
 }
 
+/** Section 6. */
+async function ledger(options, results, workDir) {
+  say('ledger');
+  const measured = await measureLedger(
+    options.ledger,
+    { entries: options.entries, reads: 20_000 },
+    workDir,
+  );
+  const of = `of a user with ${measured.entries.toLocaleString('en')} entries`;
+  const time = microseconds => `${(microseconds / 1000).toFixed(3)} ms`;
+  results.facts.push(
+    [`balance ${of}, p50`, time(measured.balanceP50)],
+    ['the same, p99', time(measured.balanceP99)],
+    [`a use ${of}, committed, p50`, time(measured.useP50)],
+    ['the same, p99', time(measured.useP99)],
+    ['grants, uses and refunds, a thousand per commit', `${measured.callsPerSecond}/s`],
+    ['verification of the whole ledger', time(measured.verifyP50)],
+  );
+  aim(results, `balance ${of}, p99`, measured.balanceP99, 1000, { atMost: true, unit: 'µs' });
+}
+
 async function describe(options) {
   const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
     () => 'unknown',
@@ -281,6 +303,7 @@ async function main() {
     if (wanted('cold')) await cold(...fresh('cold'));
     if (wanted('memory')) await memory(...fresh('memory'));
     if (wanted('collector')) await collector(...fresh('collector'));
+    if (wanted('ledger')) await ledger(options, results, join(workDir, 'ledger'));
     print(results);
     if (options.output) {
       save(results, options.output);
