@@ -4,6 +4,7 @@
 #include "actors/async.hpp"
 #include "actors/exchange.hpp"
 #include "actors/services.hpp"
+#include "actors/stripe.hpp"
 #include "persistence/database.hpp"
 #include "persistence/users.hpp"
 
@@ -75,6 +76,12 @@ public:
   auto ask(Handle to, Message message) {
     return asking<T, std::remove_pointer_t<session_actor::pointer>, Handle, Message>{
         scope_, self_, std::move(to), patience(), std::move(message)};
+  }
+  /// co_await ctx.stripe(stripe::get_customer(id), stripe::read_customer): an object, or why not
+  /// (actors/stripe.hpp says what each fault means).
+  template <class T>
+  auto stripe(stripe::call what, result<T> (*reader)(std::string_view)) {
+    return ask_stripe(scope_, self_, app.stripe, patience(), std::move(what), reader);
   }
 
 private:

@@ -73,6 +73,15 @@ using opencost_actor = caf::typed_actor<
     // INTERNAL: time for the next attempt.
     caf::reacts_to<caf::tick_atom>>;
 
+/// Stripe's API, for everybody.
+using stripe_actor = caf::typed_actor<
+    // Replies with what Stripe says, after retries; errc::overloaded when too many wait.
+    caf::replies_to<call_stripe>::with<stripe_answer>,
+    // INTERNAL: time for a call's next attempt, or the end of its patience.
+    caf::reacts_to<stripe_call_due>,
+    // INTERNAL: there may be a token for the next call.
+    caf::reacts_to<caf::tick_atom>, caf::replies_to<get_status>::with<status>>;
+
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
 

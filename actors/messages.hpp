@@ -9,6 +9,7 @@
 #include <caf/make_message.hpp>
 #include <caf/message.hpp>
 #include <caf/meta/type_name.hpp>
+#include <caf/timespan.hpp>
 #include <caf/type_id.hpp>
 #include <memory>
 #include <string>
@@ -16,6 +17,11 @@
 
 namespace binnacle::integrations {
 struct allocation_set;
+struct http_answer;
+struct http_call;
+} // namespace binnacle::integrations
+namespace binnacle::stripe {
+struct call;
 }
 
 namespace binnacle {
@@ -136,6 +142,27 @@ struct allocations {
   std::string failure{};
 };
 
+// -- Stripe -------------------------------------------------------------------------------------
+
+/// Make this call, unless it could not be sent within `patience`.
+struct call_stripe {
+  std::shared_ptr<const stripe::call> what{};
+  caf::timespan patience{};
+};
+/// What Stripe answered in the end, whatever its status, or why there is no answer; never null.
+struct stripe_answer {
+  std::shared_ptr<const result<integrations::http_answer>> what{};
+};
+/// Make one HTTP call, now.
+struct make_http_call {
+  std::shared_ptr<const integrations::http_call> what{};
+};
+/// INTERNAL: a call's pause before its next attempt is over, or (`attempt` 0) its patience.
+struct stripe_call_due {
+  std::uint64_t id = 0;
+  std::int64_t attempt = 0;
+};
+
 // -- supervision --------------------------------------------------------------------------------
 
 struct get_status {};
@@ -221,6 +248,10 @@ typename I::result_type inspect(I& f, query_allocations& x) {
   return f(caf::meta::type_name("query_allocations"), x.from, x.to);
 }
 template <class I>
+typename I::result_type inspect(I& f, stripe_call_due& x) {
+  return f(caf::meta::type_name("stripe_call_due"), x.id, x.attempt);
+}
+template <class I>
 typename I::result_type inspect(I& f, get_status&) {
   return f(caf::meta::type_name("get_status"));
 }
@@ -236,6 +267,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::incoming)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::authenticated)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::perform)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::allocations)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::call_stripe)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::stripe_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::make_http_call)
 
 CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
 
@@ -262,6 +296,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::collection))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::query_allocations))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::allocations))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::call_stripe))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_answer))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::make_http_call))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_call_due))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::get_status))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::status))
 

@@ -4,6 +4,7 @@
 
 #include "actors/interfaces.hpp"
 #include "config/base/time.hpp"
+#include "config/catalogue.hpp"
 #include "config/settings.hpp"
 
 #include <atomic>
@@ -19,6 +20,7 @@ namespace binnacle {
 
 struct services {
   settings config{};
+  catalogue offers{}; // what is sold through Stripe
   const clock* time = &system_clock_source();
   std::string node{}; // this process, for leases and logs
   std::shared_ptr<const integrations::signing_key> signer{};
@@ -30,6 +32,7 @@ struct services {
   pool_actor storage{}; // blocking jobs with a database connection
   pool_actor compute{}; // blocking jobs without one: password hashes, signatures
   usage_collector_actor usage_collector{};
+  stripe_actor stripe{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

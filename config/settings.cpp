@@ -216,6 +216,12 @@ limit_table settings::default_limits() {
   return out;
 }
 
+std::vector<secret> stripe_settings::signing_secrets() const {
+  std::vector<secret> out;
+  for (auto& item : split(webhook_secrets.reveal())) out.emplace_back(std::move(item));
+  return out;
+}
+
 std::vector<option> options_of(settings& s) {
   std::vector<option> out;
   auto add = [&](std::string name, auto* target, std::string help, std::int64_t min = 0,
@@ -295,6 +301,31 @@ std::vector<option> options_of(settings& s) {
   add("collector.upstream_timeout", &c.upstream_timeout, "for one call to OpenCost", 100, 600'000);
   add("collector.upstream_attempts", &c.upstream_attempts, "calls until an hour is given up", 1,
       20);
+  auto& st = s.stripe;
+  add("stripe.secret_key", &st.secret_key, "Stripe's API key; unset: stripe_not_configured", 0, 0,
+      {"STRIPE_SECRET_KEY", "STRIPE_SECRET"});
+  add("stripe.webhook_secrets", &st.webhook_secrets,
+      "secrets of the webhook endpoint; two, with a comma, while one replaces the other", 0, 0,
+      {"STRIPE_WEBHOOK_SECRET"});
+  add("stripe.api_url", &st.api_url, "where Stripe's API is");
+  add("stripe.rate", &st.rate, "calls to Stripe per second", 1, 10'000);
+  add("stripe.parallel", &st.parallel, "calls to Stripe at once, a thread each", 1, 256);
+  add("stripe.queue", &st.queue, "calls to Stripe that may wait", 1, 1'000'000);
+  add("stripe.timeout", &st.timeout, "for one call to Stripe", 100, 600'000);
+  add("stripe.attempts", &st.attempts, "calls to Stripe until one is given up", 1, 20);
+  add("stripe.webhook_tolerance", &st.webhook_tolerance, "age at which a webhook is refused", 1'000,
+      86'400'000);
+  add("stripe.pricing_table", &st.pricing_table, "JSON object: plan to Stripe price, monthly", 0, 0,
+      {"PRICING_TABLE"});
+  add("stripe.pricing_table_annual", &st.pricing_table_annual, "likewise, annual", 0, 0,
+      {"PRICING_TABLE_ANNUAL"});
+  add("stripe.credits_pricing_table", &st.credits_pricing_table,
+      "JSON object: size of a credit pack to Stripe price", 0, 0, {"CREDITS_PRICING_TABLE"});
+  add("stripe.meter_compute", &st.meter_compute, "event name of the meter of compute credits");
+  add("stripe.meter_storage_online", &st.meter_storage_online,
+      "event name of the meter of online storage");
+  add("stripe.meter_storage_offline", &st.meter_storage_offline,
+      "event name of the meter of offline storage");
   add("cron_secret", &s.cron_secret, "bearer secret of the cron routes; unset: they answer 401", 0,
       0, {"CRON_SECRET"});
   add("encryption_key", &s.encryption_key,
@@ -321,7 +352,9 @@ result<done> assign(option& o, std::string_view text) {
       return done{};
     }
     result<done> operator()(secret* to) const {
-      *to = secret{std::string{text}};
+      // A line end comes along easily when a secret is pasted, and never belongs to it.
+      auto last = text.find_last_not_of(" \t\r\n");
+      *to = secret{std::string{text.substr(0, last == text.npos ? 0 : last + 1)}};
       return done{};
     }
     result<done> operator()(bool* to) const {

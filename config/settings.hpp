@@ -93,6 +93,28 @@ struct collector_settings {
   std::int64_t upstream_attempts = 4;
 };
 
+struct stripe_settings {
+  secret secret_key{};      // empty: not configured
+  secret webhook_secrets{}; // comma separated; two while one replaces the other
+  std::string api_url = "https://api.stripe.com";
+  std::int64_t rate = 80;                    // calls a second; Stripe allows 100 in live mode
+  std::int64_t parallel = 16;                // calls at once
+  std::int64_t queue = 10'000;               // calls that may wait
+  std::chrono::milliseconds timeout{30'000}; // of one call
+  std::int64_t attempts = 4;
+  std::chrono::milliseconds webhook_tolerance{300'000};
+  std::string pricing_table{};         // JSON: plan -> price id
+  std::string pricing_table_annual{};  // likewise
+  std::string credits_pricing_table{}; // JSON: "100" -> price id
+  std::string meter_compute = "compute_credits";
+  std::string meter_storage_online = "storage_online_gb";
+  std::string meter_storage_offline = "storage_offline_gb";
+
+  bool configured() const { return !secret_key.empty(); }
+  /// The webhook secrets one by one, without white space around them.
+  std::vector<secret> signing_secrets() const;
+};
+
 struct settings {
   std::string data_dir = "data";
   std::string log_level = "info";
@@ -103,6 +125,7 @@ struct settings {
   identity_settings identity{};
   session_settings session{};
   collector_settings collector{};
+  stripe_settings stripe{};
   secret cron_secret{};
   secret encryption_key{}; // 64 hex digits; empty: a key file in data_dir
   std::int64_t rate_limit_scale = 1;

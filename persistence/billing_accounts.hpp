@@ -1,0 +1,65 @@
+/// Who a user is to Stripe, and what they subscribe to there. Stripe is the truth; these rows are
+/// what the service last knew of it. Every change touches topic billing.
+#pragma once
+
+#include "config/base/errors.hpp"
+#include "config/base/ids.hpp"
+#include "config/base/time.hpp"
+#include "persistence/transaction.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace binnacle::persistence {
+
+struct stripe_customer {
+  user_id who{};
+  std::string id{}; // cus_…
+  bool has_payment_method = false;
+  time_point created_at{};
+};
+
+result<std::optional<stripe_customer>> find_stripe_customer(transaction&, const user_id&);
+/// Links the user to the customer unless there is a link, and returns the link there is: of several
+/// at once, and for ever, the first wins. conflict when the customer is another user's.
+result<stripe_customer> link_stripe_customer(transaction&, const user_id&,
+                                             const std::string& customer, time_point now);
+/// Whose customer it is; an empty id: nobody's.
+result<user_id> user_of_customer(transaction&, const std::string& customer);
+result<done> set_payment_method(transaction&, const user_id&, bool has_one);
+
+struct subscription {
+  std::string id{}; // sub_…
+  user_id who{};
+  std::string customer{};
+  std::string kind = "plan"; // or usage: billed by meters
+  std::string plan{};        // of kind plan: pro, premium, enterprise; else empty
+  std::string status{};      // Stripe's
+  std::optional<time_point> current_period_end{};
+  bool cancel_at_period_end = false;
+  time_point as_of{};      // when this was so in Stripe
+  time_point created_at{}; // in Stripe
+  time_point updated_at{}; // here
+};
+
+/// Active to the contracts: active, trialing, past_due, unpaid, paused.
+bool is_active(const subscription&);
+
+/// Stores what is known unless something newer is, and returns whether it was stored. Of equal age
+/// the later call wins, but nothing follows Stripe's final statuses, canceled and
+/// incomplete_expired. Whose and which kind it is never changes. `updated_at` is ignored; it
+/// becomes `now`.
+result<bool> upsert_subscription(transaction&, const subscription&, time_point now);
+/// The most recently changed first.
+result<std::vector<subscription>> subscriptions_of(transaction&, const user_id&);
+result<std::optional<subscription>> newest_subscription(transaction&, const user_id&,
+                                                        const std::string& kind);
+/// Whose it is; nothing when it is not known.
+result<std::optional<subscription>> find_subscription(transaction&, const std::string& id);
+
+/// free, pro, premium or enterprise. Touches identity too, unless the user has that plan. not_found
+/// when there is no such user.
+result<done> set_plan(transaction&, const user_id&, const std::string& plan, time_point now);
+
+} // namespace binnacle::persistence
