@@ -5,6 +5,7 @@
 #include "actors/route.hpp"
 #include "actors/session.hpp"
 
+#include <algorithm>
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -80,6 +81,10 @@ struct front_end_state {
   }
 
   void pass_on(const changed& c) {
+    if (std::ranges::any_of(c.what, [](const persistence::change& change) {
+          return change.what == persistence::topic::identity;
+        }))
+      self->send(app->identity, c);
     // One user: only that session. Everybody: all of them.
     std::vector<persistence::change> for_all;
     for (auto& change : c.what) {

@@ -1,8 +1,12 @@
 #include "actors/identity.hpp"
 
 #include "actors/async.hpp"
+#include "actors/issuer_keys.hpp"
 #include "actors/mailboxes.hpp"
+#include "actors/rejections.hpp"
 #include "actors/route.hpp"
+#include "actors/sliding_window.hpp"
+#include "actors/subject_cache.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
 #include "integrations/http_client.hpp"
@@ -17,14 +21,16 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <strings.h>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace binnacle {
 namespace {
 
-/// An unknown `kid` makes us fetch again, but nobody can make us fetch more often than this.
-constexpr seconds refetch_interval{30};
-constexpr seconds retry_interval{1};
 constexpr std::size_t most_known_subjects = 100'000;
+/// Requests that wait for the keys of one issuer.
+constexpr std::size_t most_waiting = 1'000;
+/// Digests of cookies, and addresses they came from.
+constexpr std::size_t most_unknown_cookies = 10'000;
 
 std::string_view bearer_of(const request& req) {
   constexpr std::string_view scheme = "Bearer ";
@@ -37,11 +43,8 @@ std::string_view bearer_of(const request& req) {
 
 struct trusted_issuer {
   issuer_settings is{};
-  std::shared_ptr<const integrations::key_set> keys{};
-  time_point fresh_until{};
-  time_point fetched_at{};
-  time_point refetched_at{}; // because of an unknown kid
-  bool fetching = false;
+  key_fetcher_actor fetcher{}; // each has its own: one that hangs holds up no other
+  issuer_keys keys{};
   std::vector<ticket> waiting{}; // for the keys
 };
 
@@ -55,7 +58,10 @@ struct identity_state : actor_scope<identity_actor::base> {
     if (auto token = bearer_of(t->req); !token.empty()) return examine_token(std::move(t), token);
     auto cookie = t->req.cookie(t->matched->face->session_cookie);
     if (t->req.at(field::authorization).empty() && !cookie.empty()) {
-      adopt(examine_cookie(std::move(t), integrations::sha256(cookie)));
+      auto digest = integrations::sha256(cookie);
+      if (unknown_cookies.contains(digest)) return pass(std::move(t), nullptr);
+      if (!may_look_for_cookie(*t, app->time->now())) return answer_fault(*t, {errc::rate_limited});
+      adopt(examine_cookie(std::move(t), std::move(digest)));
       return;
     }
     pass(std::move(t), nullptr);
@@ -102,22 +108,21 @@ struct identity_state : actor_scope<identity_actor::base> {
                        std::string_view token) {
     auto& from = issuers[index];
     auto now = app->time->now();
-    auto known = from.keys && from.keys->has(preview.kid);
-    auto stale = now >= from.fresh_until;
-    // One more fetch for an unknown kid at once, as its issuer may just have changed keys; then
-    // not again for a while. After a failure, a second's pause.
-    auto rested = now - from.fetched_at >= retry_interval;
-    auto may_fetch = stale ? rested : now - from.refetched_at >= refetch_interval;
-    if ((stale || !known) && (may_fetch || from.fetching)) {
-      if (!stale) from.refetched_at = now;
-      from.waiting.push_back(std::move(t));
-      fetch(index);
-      return;
-    }
-    if (!from.keys)
+    auto advice = from.keys.look_for(preview.kid, now);
+    if (advice.fetch) fetch(index);
+    switch (advice.what) {
+    case issuer_keys::outlook::known:
+      break;
+    case issuer_keys::outlook::coming:
+      if (from.waiting.size() >= most_waiting)
+        return answer_fault(*t, {errc::overloaded, {}, {}, "too many wait for keys"});
+      return from.waiting.push_back(std::move(t));
+    case issuer_keys::outlook::unknown:
+      return pass(std::move(t), nullptr);
+    case issuer_keys::outlook::unavailable:
       return answer_fault(*t, {errc::unavailable, {}, {}, "no keys of issuer " + from.is.issuer});
-    if (!known) return pass(std::move(t), nullptr);
-    auto claims = integrations::verify_token(token, from.is, *from.keys, now,
+    }
+    auto claims = integrations::verify_token(token, from.is, from.keys.keys(), now,
                                              app->config.identity.clock_leeway);
     if (!claims) return reject(std::move(t), claims);
     adopt(resolve_subject(std::move(t), std::move(*claims)));
@@ -126,11 +131,12 @@ struct identity_state : actor_scope<identity_actor::base> {
   detached_frame resolve_subject(ticket t, integrations::token_claims claims) {
     try {
       auto subject = claims.issuer + "\n" + claims.subject;
-      auto known = subjects.find(subject);
+      distrust_after_a_gap();
       user_id who;
-      if (known != subjects.end()) {
-        who = known->second;
+      if (auto* known = subjects.find(subject)) {
+        who = *known;
       } else {
+        auto seen = changes_seen;
         auto now = app->time->now();
         auto body =
             bind_sql(persistence::resolve_identity,
@@ -145,8 +151,9 @@ struct identity_state : actor_scope<identity_actor::base> {
           co_return;
         }
         who = *resolved;
-        if (subjects.size() >= most_known_subjects) subjects.clear();
-        subjects.emplace(std::move(subject), who);
+        // Changed while we read: what we have may be the old row.
+        if (seen == changes_seen && app->listening.load(std::memory_order_acquire))
+          subjects.remember(subject, who);
       }
       auto found = std::make_shared<credential>();
       found->what = credential::kind::external_token;
@@ -157,6 +164,54 @@ struct identity_state : actor_scope<identity_actor::base> {
     } catch (const std::exception& e) {
       answer_fault(*t, internal_fault(e.what()));
     }
+  }
+
+  /// While nobody listens for changes, what is remembered may be stale at any moment.
+  void distrust_after_a_gap() {
+    auto newest = app->change_generation.load(std::memory_order_acquire);
+    if (app->listening.load(std::memory_order_acquire) && generation == newest) return;
+    generation = newest;
+    ++changes_seen;
+    subjects.clear();
+  }
+
+  void forget_changed(const changed& c) {
+    ++changes_seen;
+    for (auto& change : c.what) {
+      if (change.what != persistence::topic::identity) continue;
+      change.who.empty() ? subjects.clear() : subjects.forget(change.who);
+    }
+  }
+
+  /// Looking for a cookie costs a query, before anybody's window is asked. One that nobody has will
+  /// never be anybody's; of those, an address may bring so many a minute. When it has brought too
+  /// many, a cookie from there is looked for later.
+  bool may_look_for_cookie(exchange& x, time_point now) {
+    auto of = strangers.find(x.req.client_address);
+    if (of == strangers.end()) return true;
+    auto limit = limit_of_unknown_cookies();
+    auto said = of->second.admit(limit, now);
+    if (said.admitted)
+      of->second.take_back();
+    else {
+      x.limit = report_of(limit_class::unknown_cookies, limit, said, now);
+      rejections(limit_class::unknown_cookies).Increment();
+    }
+    return said.admitted;
+  }
+
+  void note_unknown_cookie(const exchange& x, const std::string& digest, time_point now) {
+    if (unknown_cookies.size() >= most_unknown_cookies) unknown_cookies.clear();
+    unknown_cookies.insert(digest);
+    auto limit = limit_of_unknown_cookies();
+    if (strangers.size() >= most_unknown_cookies)
+      std::erase_if(strangers, [&](const auto& s) { return s.second.expired(limit, now); });
+    if (strangers.size() >= most_unknown_cookies) strangers.clear();
+    strangers[x.req.client_address].admit(limit, now);
+  }
+
+  const rate_limit& limit_of_unknown_cookies() const {
+    return app->config.limits[static_cast<std::size_t>(limit_class::unknown_cookies)];
   }
 
   detached_frame examine_cookie(ticket t, std::string digest) {
@@ -170,6 +225,7 @@ struct identity_state : actor_scope<identity_actor::base> {
         co_return;
       }
       if (!*login) {
+        note_unknown_cookie(*t, digest, app->time->now());
         pass(std::move(t), nullptr);
         co_return;
       }
@@ -186,30 +242,19 @@ struct identity_state : actor_scope<identity_actor::base> {
   }
 
   void fetch(std::size_t index) {
-    auto& from = issuers[index];
-    if (std::exchange(from.fetching, true)) return;
     self()
-        ->request(fetcher, app->config.http.request_timeout, fetch_keys{index})
+        ->request(issuers[index].fetcher, app->config.http.request_timeout, fetch_keys{index})
         .then([this, index](const fetched_keys& k) { receive_keys(index, k); },
               [this, index](const caf::error&) { receive_keys(index, fetched_keys{}); });
   }
 
   void receive_keys(std::size_t index, const fetched_keys& k) {
     auto& from = issuers[index];
-    from.fetching = false;
-    from.fetched_at = app->time->now();
-    if (auto keys = integrations::key_set::parse(k.document); !k.document.empty() && keys) {
-      from.keys = std::move(*keys);
-      from.fresh_until = from.fetched_at + seconds{k.lifetime_seconds};
-    } else {
-      log::error("no keys from issuer", {{"issuer", from.is.issuer}});
-    }
-    for (auto& t : std::exchange(from.waiting, {})) {
-      if (!from.keys)
-        answer_fault(*t, {errc::unavailable, {}, {}, "no keys of issuer " + from.is.issuer});
-      else
-        examine_again(std::move(t));
-    }
+    auto parsed = integrations::key_set::parse(k.document);
+    auto good = !k.document.empty() && parsed;
+    if (!good) log::error("no keys from issuer", {{"issuer", from.is.issuer}});
+    from.keys.end_fetch(good ? *parsed : nullptr, seconds{k.lifetime_seconds}, app->time->now());
+    for (auto& t : std::exchange(from.waiting, {})) examine_again(std::move(t));
   }
 
   void examine_again(ticket t) {
@@ -232,30 +277,37 @@ struct identity_state : actor_scope<identity_actor::base> {
 
   void answer_fault(exchange& x, const fault& f) {
     auto out = x.matched->face->render(f, x);
+    out.limit = x.limit;
     out.log_detail = to_string(f);
     x.answer(std::move(out));
   }
 
   services* app = nullptr;
-  key_fetcher_actor fetcher{};
   issuer_settings own{};
   std::shared_ptr<const integrations::key_set> own_keys{};
   std::vector<trusted_issuer> issuers{};
-  std::unordered_map<std::string, user_id> subjects{};
+  subject_cache subjects{most_known_subjects};
+  std::uint64_t generation = 0;
+  std::uint64_t changes_seen = 0;
+  std::unordered_set<std::string> unknown_cookies{};           // digests
+  std::unordered_map<std::string, sliding_window> strangers{}; // by address
 };
 
 identity_actor::behavior_type identity(identity_actor::stateful_pointer<identity_state> self,
-                                       services* app, key_fetcher_actor fetcher) {
+                                       services* app,
+                                       const std::vector<key_fetcher_actor>& fetchers) {
   auto& state = self->state;
   state.app = app;
-  state.fetcher = std::move(fetcher);
   state.own = {.issuer = app->config.identity.issuer, .audience = app->config.identity.issuer};
   state.own_keys = app->signer->public_keys();
-  for (auto& issuer : app->config.identity.issuers) state.issuers.push_back({.is = issuer});
+  auto& trusted = app->config.identity.issuers;
+  for (std::size_t i = 0; i < trusted.size(); ++i)
+    state.issuers.push_back({.is = trusted[i], .fetcher = fetchers.at(i)});
   return {[self](incoming& x) {
-    mailboxes::identity().Decrement();
-    self->state.examine(std::move(x.what));
-  }};
+            mailboxes::identity().Decrement();
+            self->state.examine(std::move(x.what));
+          },
+          [self](const changed& c) { self->state.forget_changed(c); }};
 }
 
 struct fetcher_state {
@@ -287,8 +339,9 @@ key_fetcher(key_fetcher_actor::stateful_pointer<fetcher_state> self, services* a
 
 } // namespace
 
-identity_actor spawn_identity(caf::actor_system& system, services& app, key_fetcher_actor fetcher) {
-  return system.spawn(identity, &app, std::move(fetcher));
+identity_actor spawn_identity(caf::actor_system& system, services& app,
+                              const std::vector<key_fetcher_actor>& fetchers) {
+  return system.spawn(identity, &app, fetchers);
 }
 
 key_fetcher_actor spawn_key_fetcher(caf::actor_system& system, services& app) {

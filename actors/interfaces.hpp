@@ -44,8 +44,10 @@ using window_keeper_actor = caf::typed_actor<caf::reacts_to<keep_windows>,
 /// Examines credentials: tokens, cookies.
 using identity_actor = caf::typed_actor<
     // Sets `presented` and sends `authenticated` to the front end; answers 503 itself when it
-    // cannot tell.
-    caf::reacts_to<incoming>>;
+    // cannot tell, and 429 when an address brings too many cookies that nobody has.
+    caf::reacts_to<incoming>,
+    // Forgets whose token subjects these users' were.
+    caf::reacts_to<changed>>;
 
 /// Fetches issuers' public keys over HTTP.
 using key_fetcher_actor = caf::typed_actor<caf::replies_to<fetch_keys>::with<fetched_keys>>;

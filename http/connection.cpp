@@ -389,7 +389,11 @@ bool connection::send() {
 void connection::on_sent() {
   auto& x = *x_;
   shared_.log.record(x, out_size_);
-  if (x.link && x.link->reusable) link_ = x.link;
+  // What led to a refusal is examined anew next time: the same token may be another user's by then.
+  if (x.credential_rejected)
+    link_.reset();
+  else if (x.link && x.link->reusable)
+    link_ = x.link;
   auto keep_me = std::move(x.owner);
   parser_.reset();
   if (x.lent_out()) {

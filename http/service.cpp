@@ -121,10 +121,12 @@ struct service::implementation {
     });
     app.window_keeper = keep_alive<window_keeper_actor>(
         "window-keeper", [&s, &a] { return spawn_window_keeper(s, a); });
-    auto fetcher =
-        keep_alive<key_fetcher_actor>("key-fetcher", [&s, &a] { return spawn_key_fetcher(s, a); });
+    std::vector<key_fetcher_actor> fetchers;
+    for (std::size_t i = 0; i < app.config.identity.issuers.size(); ++i)
+      fetchers.push_back(keep_alive<key_fetcher_actor>(
+          "key-fetcher", [&s, &a] { return spawn_key_fetcher(s, a); }));
     app.identity = keep_alive<identity_actor>(
-        "identity", [&s, &a, fetcher] { return spawn_identity(s, a, fetcher); });
+        "identity", [&s, &a, fetchers] { return spawn_identity(s, a, fetchers); });
     app.usage_collector = keep_alive<usage_collector_actor>(
         "usage-collector", [&s, &a, progress = options.on_progress] {
           collector_config collector;

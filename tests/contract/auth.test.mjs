@@ -307,6 +307,20 @@ test('the sixth change within a quarter of an hour is limited before anything el
   expect(await change(service, {}, { from }), 429);
 });
 
+test('of cookies that nobody has, an address brings sixty a minute and no more', async () => {
+  const from = somewhere();
+  const me = (cookie, address = from) =>
+    service.call('GET', '/api/auth/me', { headers: { cookie: `session=${cookie}` }, from: address });
+  for (let i = 0; i < 3; ++i) expect(await me('always the same'), 401); // counts once
+  for (let i = 1; i < 60; ++i) expect(await me(`made up ${i}`), 401);
+  const limited = expect(await me('one too many'), 429);
+  const wait = Number(limited.headers['retry-after']);
+  assert.ok(wait >= 1 && wait <= 60, `${wait} s`);
+  expect(await me('always the same'), 401); // costs nothing
+  const { value } = (await logIn()).cookies.session;
+  expect(await me(value, somewhere()), 200);
+});
+
 test('a budget of logins is not handed out anew by a restart', async () => {
   const from = somewhere();
   for (let i = 0; i < 10; ++i) expect(await logIn(`guess-${i}`, 'wrong horse battery', from), 401);

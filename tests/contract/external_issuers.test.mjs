@@ -13,6 +13,7 @@ import {
 const FIREBASE = { iss: 'https://securetoken.google.com/demo', aud: 'demo' };
 const AUTH0 = { iss: 'https://demo.eu.auth0.com/', aud: 'https://api.example.com' };
 const ELLIPTIC = { iss: 'https://elliptic.example.com', aud: 'demo' };
+const HANGING = { iss: 'https://hanging.example.com', aud: 'demo' };
 const SHAKY = { iss: 'https://shaky.example.com', aud: 'demo' };
 
 const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
@@ -38,6 +39,7 @@ const elliptic = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 
 function publish(request, response) {
   fetched[request.url] = (fetched[request.url] ?? 0) + 1;
+  if (request.url === '/hanging') return; // and no answer
   const document = documents[request.url];
   response.writeHead(document ? 200 : 404,
     { 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=3600' });
@@ -64,6 +66,7 @@ ${more}
   const file = join(directory, 'binnacle.toml');
   writeFileSync(file, issuer(FIREBASE, `${keys.url}/x509`, 'require_auth_time = true') +
     issuer(AUTH0, `${keys.url}/jwks`) +
+    issuer(HANGING, `${keys.url}/hanging`) +
     issuer(ELLIPTIC, `${keys.url}/elliptic`, 'algorithm = "ES256"\nsurfaces = ["platform"]') +
     issuer(SHAKY, `http://127.0.0.1:${shakyPort}/shaky`));
   service = await startService({
@@ -88,6 +91,18 @@ const auth0 = (claims, header) =>
 const me = (token) => service.call('GET', '/api/auth/me', { token });
 const usage = (token) => service.call('GET', '/api/usage', { token });
 const idOf = async (token) => expect(await me(token), 200).json.id;
+
+// First of all, while nobody's keys are known.
+test('an issuer that hangs makes nobody wait but its own users', async () => {
+  const token = make({ kid: 'x' }, { ...HANGING, sub: 'x' }, signers.stranger);
+  const waiting = usage(token);
+  await until('its keys are asked for', () => fetched['/hanging'] === 1);
+  const began = Date.now();
+  expect(await usage(auth0({ sub: 'auth0|1' })), 200);
+  expect(await usage(firebase({ sub: 'firebase-1' })), 200);
+  assert.ok(Date.now() - began < 5_000);
+  expect(await waiting, 503, { error: 'Service temporarily unavailable' });
+});
 
 test('a Firebase token is accepted, and its subject becomes a user', async () => {
   const token = firebase({ sub: 'firebase-ada', email: 'ada@example.com', email_verified: true });
@@ -150,6 +165,17 @@ for (const [what, claims] of [
 
 test('two issuers\' equal subjects are two users', async () => {
   assert.notEqual(await idOf(auth0({ sub: 'same' })), await idOf(firebase({ sub: 'same' })));
+});
+
+test('a subject whose user is gone becomes a new user', async () => {
+  const token = auth0({ sub: 'auth0|removed' });
+  const id = await idOf(token);
+  service.sql(`DELETE FROM users WHERE id = '${id}'`);
+  service.announce(`identity:${id}`);
+  await until('there is a new one', async () => {
+    const answer = await me(token);
+    return answer.status === 200 && answer.json.id !== id;
+  }, 5_000);
 });
 
 test('a suspended user is locked out here too', async () => {
