@@ -7,7 +7,9 @@
 #include "http/routes/table.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <map>
 #include <mutex>
 #include <unordered_set>
@@ -40,15 +42,17 @@ result<tcp::endpoint> parse_listen(const std::string& text) {
 
 struct server::implementation : std::enable_shared_from_this<implementation> {
   implementation(net::io_context& io_, services& app_)
-      : io{io_}, app{app_}, acceptor{io_}, sweep_timer{io_},
-        pause_timer{io_}, shared{app_, router{all_routes(), app_.config},
-                                 trusted_proxies{app_.config.http.trusted_proxies},
-                                 journal{app_.config.access_log != "off"},
-                                 [this](connection& c) { forget(c); }} {}
+      : io{io_}, app{app_}, acceptor{net::make_strand(io_)}, sweep_timer{io_},
+        pause_timer{acceptor.get_executor()}, shared{
+                                                  app_, router{all_routes(), app_.config},
+                                                  trusted_proxies{app_.config.http.trusted_proxies},
+                                                  journal{app_.config.access_log != "off"},
+                                                  [this](connection& c) { forget(c); }} {}
 
   void accept() {
+    // Connections have no part in the acceptor's strand.
     acceptor.async_accept(
-        [self = shared_from_this()](boost::system::error_code error, tcp::socket socket) {
+        io, [self = shared_from_this()](boost::system::error_code error, tcp::socket socket) {
           if (error == net::error::operation_aborted || !self->acceptor.is_open()) return;
           if (!error) {
             self->admit(std::move(socket));
@@ -164,9 +168,9 @@ struct server::implementation : std::enable_shared_from_this<implementation> {
 
   net::io_context& io;
   services& app;
-  tcp::acceptor acceptor;
+  tcp::acceptor acceptor; // with a strand: a drain must not meet an accept that is being handled
   net::steady_timer sweep_timer;
-  net::steady_timer pause_timer;
+  net::steady_timer pause_timer; // on the same
   environment_of_connections shared;
 
   std::mutex guard{};
@@ -212,9 +216,10 @@ result<done> server::listen() {
 std::uint16_t server::port() const { return inside_->acceptor.local_endpoint().port(); }
 
 void server::drain(std::function<void(std::size_t)> finished) {
-  net::post(inside_->io, [inside = inside_, finished = std::move(finished)]() mutable {
-    inside->drain(std::move(finished));
-  });
+  net::post(inside_->acceptor.get_executor(),
+            [inside = inside_, finished = std::move(finished)]() mutable {
+              inside->drain(std::move(finished));
+            });
 }
 
 } // namespace binnacle::http
