@@ -33,10 +33,13 @@ json::object to_json(const persistence::cluster& c) {
           {"updated_at", format_iso_ms(c.updated_at)}};
 }
 
+/// With a host, and without user information or a fragment (RFC 3986 §3).
 bool is_http_url(const std::string& text) {
-  auto clean = std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
+  auto clean = std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F && c != '#'; });
   auto after = text.starts_with("https://") ? 8U : text.starts_with("http://") ? 7U : 0U;
-  return clean && after > 0 && text.size() > after && text[after] != '/';
+  if (!clean || after == 0) return false;
+  auto authority = text.substr(after, text.find_first_of("/?", after) - after);
+  return !authority.empty() && authority.front() != ':' && authority.find('@') == authority.npos;
 }
 
 bool is_status(const std::string& text) {
@@ -66,7 +69,8 @@ result<persistence::cluster_patch> read_patch(const services& app, json_fields& 
   auto kubeconfig = body.maybe_text("kubeconfig", longest_kubeconfig);
   if (out.name && out.name->empty()) body.note(bad_field("name", "name must not be empty"));
   if (out.api_url && !is_http_url(*out.api_url))
-    body.note(bad_field("api_url", "api_url must be an http or https URL"));
+    body.note(
+        bad_field("api_url", "api_url must be an http or https URL without user name or fragment"));
   if (out.status && !is_status(*out.status))
     body.note(bad_field("status", "status must be active, inactive or maintenance"));
   if (body.problem()) return *body.problem();
