@@ -53,13 +53,19 @@ std::string show_duration(milliseconds d) {
   return std::to_string(n) + "ms";
 }
 
+/// Without the white space around it, line ends included: they come along when a secret is pasted.
+std::string_view bare(std::string_view text) {
+  constexpr std::string_view blank = " \t\r\n";
+  auto first = text.find_first_not_of(blank);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(blank) - first + 1);
+}
+
 std::vector<std::string> split(std::string_view text) {
   std::vector<std::string> out;
   while (!text.empty()) {
     auto comma = text.find(',');
-    auto item = text.substr(0, comma);
-    while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
-    while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+    auto item = bare(text.substr(0, comma));
     if (!item.empty()) out.emplace_back(item);
     text.remove_prefix(comma == text.npos ? text.size() : comma + 1);
   }
@@ -352,9 +358,7 @@ result<done> assign(option& o, std::string_view text) {
       return done{};
     }
     result<done> operator()(secret* to) const {
-      // A line end comes along easily when a secret is pasted, and never belongs to it.
-      auto last = text.find_last_not_of(" \t\r\n");
-      *to = secret{std::string{text.substr(0, last == text.npos ? 0 : last + 1)}};
+      *to = secret{std::string{bare(text)}};
       return done{};
     }
     result<done> operator()(bool* to) const {

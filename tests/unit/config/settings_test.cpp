@@ -69,6 +69,28 @@ TEST(Settings, ReadASecretFromAFile) {
   EXPECT_EQ(s->cron_secret.reveal(), "hunter2");
 }
 
+TEST(Settings, TakeTwoWebhookSecretsDuringARotation) {
+  auto s = load_settings("", of({{"STRIPE_WEBHOOK_SECRET", "whsec_old\n, whsec_new\r\n"}}));
+
+  ASSERT_TRUE(s);
+  auto secrets = s->stripe.signing_secrets();
+  ASSERT_EQ(secrets.size(), 2u);
+  EXPECT_EQ(secrets[0].reveal(), "whsec_old");
+  EXPECT_EQ(secrets[1].reveal(), "whsec_new");
+  EXPECT_TRUE(settings{}.stripe.signing_secrets().empty());
+}
+
+TEST(Settings, KnowStripesKeyByItsOldNames) {
+  EXPECT_FALSE(settings{}.stripe.configured());
+  for (auto* name : {"BINNACLE_STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY", "STRIPE_SECRET"}) {
+    auto s = load_settings("", of({{name, "sk_test_1\n"}}));
+
+    ASSERT_TRUE(s);
+    EXPECT_TRUE(s->stripe.configured()) << name;
+    EXPECT_EQ(s->stripe.secret_key.reveal(), "sk_test_1");
+  }
+}
+
 TEST(Settings, MultiplyEveryLimitByTheScale) {
   auto s = load_settings("", of({{"BINNACLE_RATE_LIMIT_SCALE", "1000"}}));
 
