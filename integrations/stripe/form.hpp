@@ -45,7 +45,8 @@ private:
   std::vector<std::pair<std::string, std::string>> fields_{};
 };
 
-/// One segment of a path, with everything but RFC 3986's unreserved characters escaped.
+/// One segment of a path, with everything but RFC 3986's unreserved characters escaped. Text that
+/// cannot be one (empty, dots) becomes one that names nothing.
 std::string path_segment(std::string_view text);
 
 } // namespace binnacle::stripe
