@@ -48,8 +48,8 @@ bool is_active(const subscription&);
 
 /// Stores what is known unless something newer is, and returns whether it was stored. Of equal age
 /// the later call wins, but nothing follows Stripe's final statuses, canceled and
-/// incomplete_expired. Whose and which kind it is never changes. `updated_at` is ignored; it
-/// becomes `now`.
+/// incomplete_expired. Whose it is and of which kind never changes: another user's is not stored.
+/// `updated_at` is ignored; it becomes `now`.
 result<bool> upsert_subscription(transaction&, const subscription&, time_point now);
 /// The most recently changed first.
 result<std::vector<subscription>> subscriptions_of(transaction&, const user_id&);
@@ -58,8 +58,8 @@ result<std::optional<subscription>> newest_subscription(transaction&, const user
 /// Whose it is; nothing when it is not known.
 result<std::optional<subscription>> find_subscription(transaction&, const std::string& id);
 
-/// free, pro, premium or enterprise. Touches identity too, unless the user has that plan. not_found
-/// when there is no such user.
+/// free, pro, premium or enterprise; not_found when there is no such user. A change touches
+/// identity too.
 result<done> set_plan(transaction&, const user_id&, const std::string& plan, time_point now);
 
 } // namespace binnacle::persistence

@@ -19,6 +19,7 @@ user user_of(const pqxx::row& row, int at) {
       .billing_mode = text_of(row[at + 9]),
       .prepaid_enabled = truth_of(row[at + 10]),
       .created_at = time_of(row[at + 11]),
+      .plan = text_of(row[at + 12]),
   };
 }
 

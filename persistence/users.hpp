@@ -25,6 +25,8 @@ struct user {
   std::string billing_mode{};    // prepaid, postpaid or empty
   bool prepaid_enabled = false;  // feature_flags.prepaid_enabled
   time_point created_at{};
+  std::string plan =
+      "free"; // free, pro, premium, enterprise; set_plan (billing_accounts.hpp) changes it
 };
 
 /// A cookie session: the cookie's value is 256 random bits, only its SHA-256 is stored.
