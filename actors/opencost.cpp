@@ -1,28 +1,21 @@
 #include "actors/opencost.hpp"
 
+#include "actors/upstream.hpp"
 #include "config/base/log.hpp"
-#include "config/base/metrics.hpp"
 #include "integrations/opencost.hpp"
 
 #include <algorithm>
-#include <array>
 #include <caf/actor_system.hpp>
 #include <caf/spawn_options.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 #include <deque>
-#include <random>
 
 namespace binnacle {
 namespace {
 
 using answer = result<integrations::http_answer>;
-
-std::string_view name_of(integrations::outcome o) {
-  static constexpr std::array names{"success", "refused", "throttled", "faulty", "unreachable"};
-  return names[static_cast<std::size_t>(o)];
-}
 
 /// For an admin: what is wrong, and what exactly was said.
 std::string in_words(const fault& f) {
@@ -54,12 +47,19 @@ struct opencost_state {
   void attempt() {
     if (waiting.empty()) return;
     ++attempts;
-    auto got = call(waiting.front().what);
+    auto request =
+        integrations::allocation_call(target.access, from_unix(waiting.front().what.from),
+                                      from_unix(waiting.front().what.to), config.deadline);
+    auto began = std::chrono::steady_clock::now();
+    auto got = config.send(request);
+    auto took = std::chrono::steady_clock::now() - began;
     auto read = got ? integrations::read_allocations(*got)
                     : result<integrations::allocation_set>{got.error()};
-    count(got, read.has_value());
+    auto how = integrations::classify(got);
+    auto unreadable = how == integrations::outcome::success && !read;
+    observe_call("opencost", unreadable ? "unreadable" : name_of(how), took);
     if (read) {
-      failures = 0;
+      breaker.succeeded();
       finish({std::make_shared<const integrations::allocation_set>(std::move(*read)), {}});
     } else if (auto delay = delay_after(got); delay) {
       self->delayed_send(opencost_actor{self}, *delay, caf::tick_atom_v);
@@ -68,28 +68,9 @@ struct opencost_state {
     }
   }
 
-  answer call(const query_allocations& what) {
-    auto request = integrations::allocation_call(target.access, from_unix(what.from),
-                                                 from_unix(what.to), config.deadline);
-    auto start = std::chrono::steady_clock::now();
-    auto out = config.send(request);
-    metrics::latency("binnacle_upstream_seconds", "Duration of calls to upstreams",
-                     {{"upstream", "opencost"}})
-        .Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    return out;
-  }
-
-  void count(const answer& got, bool readable) const {
-    auto how = integrations::classify(got);
-    auto label = how == integrations::outcome::success && !readable ? "unreadable" : name_of(how);
-    metrics::counter("binnacle_upstream_calls_total", "Calls to upstreams",
-                     {{"upstream", "opencost"}, {"outcome", std::string{label}}})
-        .Increment();
-  }
-
   /// Nothing when the query has failed for good.
   std::optional<milliseconds> delay_after(const answer& got) const {
-    if (failures >= config.tolerance || *target.cancelled) return {}; // a probe is not repeated
+    if (breaker.is_probing() || *target.cancelled) return {}; // a probe is not repeated
     // OpenCost reports its own faults inside a 200, and those are worth repeating like a 500.
     auto unreadable = integrations::classify(got) == integrations::outcome::success;
     auto judged = unreadable ? answer{fault{errc::upstream_failed}} : got;
@@ -98,10 +79,8 @@ struct opencost_state {
 
   void fail(std::string why) {
     log::warn("opencost failed", {{"cluster", target.id.value}, {"why", why}});
-    if (++failures >= config.tolerance) {
-      open_until = self->clock().now() + config.rest;
+    if (breaker.failed(self->clock().now()))
       log::warn("opencost circuit opens", {{"cluster", target.id.value}});
-    }
     if (!is_open()) return finish({{}, std::move(why)});
     waiting.front().reply.deliver(allocations{{}, std::move(why)});
     waiting.pop_front();
@@ -122,9 +101,9 @@ struct opencost_state {
     for (auto& q : std::exchange(waiting, {})) q.reply.deliver(allocations{{}, why});
   }
 
-  bool is_open() const { return self->clock().now() < open_until; }
+  bool is_open() const { return breaker.is_open(self->clock().now()); }
   std::string pause_text() const {
-    return "OpenCost failed " + std::to_string(failures) +
+    return "OpenCost failed " + std::to_string(breaker.failures()) +
            " times in a row; it is asked again after a pause";
   }
 
@@ -133,20 +112,15 @@ struct opencost_state {
   opencost_config config{};
   std::deque<query> waiting{}; // the first is being worked on
   int attempts = 0;            // for the first
-  int failures = 0;            // queries in a row
-  caf::actor_clock::time_point open_until{};
+  circuit_breaker breaker{};   // of queries
 };
-
-std::function<double()> jitter() {
-  auto engine = std::make_shared<std::minstd_rand>(std::random_device{}());
-  return [engine] { return std::uniform_real_distribution<>{0, 1}(*engine); };
-}
 
 opencost_actor::behavior_type opencost(opencost_actor::stateful_pointer<opencost_state> self,
                                        opencost_target target, opencost_config config) {
   auto& state = self->state;
   state.target = std::move(target);
   state.config = std::move(config);
+  state.breaker = {state.config.tolerance, state.config.rest};
   if (!state.config.random) state.config.random = jitter();
   if (!state.config.send) {
     auto client = std::make_shared<integrations::http_client>();

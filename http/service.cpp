@@ -4,6 +4,7 @@
 #include "actors/identity.hpp"
 #include "actors/notifier.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
+#include "actors/stripe.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/timers.hpp"
 #include "actors/usage_collector.hpp"
@@ -133,6 +134,8 @@ struct service::implementation {
           collector.on_progress = progress;
           return spawn_usage_collector(s, a, std::move(collector));
         });
+    app.stripe = keep_alive<stripe_actor>(
+        "stripe", [&s, &a] { return spawn_stripe(s, stripe_config_of(a.config.stripe)); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
     keep_alive<notifier_actor>("notifier", [&s, &a] {
@@ -170,6 +173,7 @@ struct service::implementation {
     app.window_keeper = nullptr;
     app.identity = nullptr;
     app.usage_collector = nullptr;
+    app.stripe = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);
@@ -228,6 +232,9 @@ result<std::unique_ptr<service>> service::start(settings config, service_options
   out->inside_ = std::make_unique<implementation>(threads);
   auto& in = *out->inside_;
   in.app.config = std::move(config);
+  std::vector<std::string> problems;
+  in.app.offers = catalogue_of(in.app.config.stripe, &problems);
+  for (const auto& problem : problems) log::warn("setting ignored", {{"what", problem}});
   in.app.time = options.time;
   in.app.node = node_name();
   auto secrets = in.app.config.data_dir + "/secrets/";
