@@ -100,7 +100,7 @@ class array_param {
 public:
   void add(std::string_view text); // quoted
   void add_null() { next().append("NULL"); }
-  void add(decimal d) { next().append(d.is_zero() ? "0" : d.str()); }
+  void add(decimal d) { d.append_to(next()); }
   void add(const std::optional<decimal>& d) { d ? add(*d) : add_null(); }
   void add(std::int64_t n) { next().append(std::to_string(n)); }
   void add(std::same_as<bool> auto b) { next().append(b ? "t" : "f"); }

@@ -29,6 +29,8 @@ public:
 
   /// Plain digits without exponent or trailing zeros: "42.75", "0", "-0.000001".
   std::string str() const;
+  /// The same, at the end of `out`.
+  void append_to(std::string& out) const;
   /// Exactly `places` decimals, rounded half to even: "120.50". 0 <= places <= 12.
   std::string fixed(int places) const;
   /// Rounded half to even to `places` decimals.

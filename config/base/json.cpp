@@ -137,7 +137,7 @@ void value::write(std::string& out) const {
     void operator()(std::nullptr_t) const { out.append("null"); }
     void operator()(bool b) const { out.append(b ? "true" : "false"); }
     void operator()(std::int64_t n) const { out.append(std::to_string(n)); }
-    void operator()(const decimal& d) const { out.append(d.str()); }
+    void operator()(const decimal& d) const { d.append_to(out); }
     void operator()(const std::string& s) const { write_string(out, s); }
     void operator()(const raw& r) const { out.append(r.text); }
     void operator()(const array& items) const {
