@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,17 @@ struct cluster_plan {
   persistence::cluster what{};
   std::size_t index = 0; // in the report
   std::deque<time_point> hours{};
+  bool booking = false; // a batch is being booked, while the next one is asked for
+  std::optional<fault> failure{};
+  std::coroutine_handle<> after_booking{};
+
+  /// co_await: until no batch is being booked.
+  struct end_of_booking {
+    cluster_plan& plan;
+    bool await_ready() const noexcept { return !plan.booking; }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept { plan.after_booking = waiter; }
+    void await_resume() const noexcept {}
+  };
 
   /// Takes up to `most` hours off.
   std::vector<time_point> next(std::size_t most) {

@@ -14,6 +14,7 @@
 #include <caf/typed_response_promise.hpp>
 #include <deque>
 #include <map>
+#include <set>
 
 namespace binnacle {
 namespace {
@@ -194,6 +195,8 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
       } catch (const std::exception& e) {
         fail(*run, plan.index, internal_fault(e.what()));
       }
+      co_await cluster_plan::end_of_booking{plan};
+      if (plan.failure) fail(*run, plan.index, *plan.failure);
       claims.erase(plan.what.id);
       step(*run, static_cast<std::int64_t>(plan.hours.size())); // those it did not come to
     }
@@ -205,27 +208,45 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     run.report.add_failure(cluster, std::string{why.message()});
   }
 
+  /// Asks for one batch of hours after the other; each is booked while the next is asked for.
   task<result<done>> collect_cluster(run_ptr run, cluster_plan& plan) {
     auto opencost = links->open(*self(), plan.what);
     if (!opencost) co_return opencost.error();
-    while (!plan.hours.empty()) {
+    while (!plan.hours.empty() && !plan.failure) {
       auto wanted = plan.next(batch_hours);
       auto claimed = co_await claim(run, plan.what.id, wanted);
       if (!claimed) co_return claimed.error();
       auto asked = co_await ask_for(run, plan, *opencost, std::move(*claimed));
+      co_await cluster_plan::end_of_booking{plan};
+      auto last = asked.give_up;
+      plan.booking = true;
+      adopt(settle(run, plan, std::move(asked)));
+      if (last) break;
+    }
+    co_return done{};
+  }
+
+  /// Books what there is of a batch and gives the rest of its claims back.
+  detached_frame settle(run_ptr run, cluster_plan& plan, collected_batch asked) {
+    try {
       auto booked = co_await book(run, plan, asked);
-      // Not waited for long: what cannot be given back runs out by itself.
       if (!booked) {
+        plan.failure = booked.error();
         hour_list failed;
         for (const auto& h : asked.hours) failed.push_back(h.hour);
         asked.given_back["not booked: " + to_string(booked.error())] = std::move(failed);
       }
+      // Not waited for long: what cannot be given back runs out by itself.
       if (!run->what.dry_run) co_await give_back(plan.what.id, asked);
-      claims.erase(plan.what.id);
-      if (!booked) co_return booked.error();
-      if (asked.give_up) co_return done{};
+    } catch (const std::exception& e) {
+      plan.failure = internal_fault(e.what());
     }
-    co_return done{};
+    auto& claimed = claims[plan.what.id];
+    for (const auto& h : asked.hours) claimed.erase(h.hour);
+    for (const auto& [why, hours] : asked.given_back)
+      for (auto hour : hours) claimed.erase(hour);
+    plan.booking = false;
+    if (auto waiter = std::exchange(plan.after_booking, {})) resume(waiter);
   }
 
   sql<hour_list> claim_of(const cluster_id& cluster, const hour_list& hours) {
@@ -245,7 +266,7 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     auto present = start_of_hour(app->time->now());
     run->report.add_held(std::ranges::count_if(held, [&](auto h) { return h < present; }));
     step(*run, static_cast<std::int64_t>(held.size()));
-    if (!out.empty()) claims[cluster] = out;
+    claims[cluster].insert(out.begin(), out.end());
     co_return std::move(out);
   }
 
@@ -324,8 +345,8 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     try {
       auto present = claims;
       for (const auto& [cluster, hours] : present) {
-        if (!claims.contains(cluster)) continue; // ended while we waited
-        auto body = claim_of(cluster, hours);
+        if (hours.empty() || !claims.contains(cluster)) continue; // ended while we waited
+        auto body = claim_of(cluster, {hours.begin(), hours.end()});
         co_await storage_call<hour_list>{*this, app->storage, claim_patience, access::write,
                                          std::move(body)};
       }
@@ -367,8 +388,8 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
   std::unique_ptr<cluster_links> links{};
   std::deque<std::pair<collect_usage, promise>> waiting{};
   bool busy = false;
-  bool again = false;                       // of the collection that runs
-  std::map<cluster_id, hour_list> claims{}; // being worked on
+  bool again = false;                                  // of the collection that runs
+  std::map<cluster_id, std::set<time_point>> claims{}; // being worked on
   bool renewing = false;
   caf::actor_clock::time_point next_renewal{};
   time_point collected_until{};

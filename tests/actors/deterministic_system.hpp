@@ -134,6 +134,7 @@ private:
 struct fake_database {
   bool up = true;
   bool holding = false; // jobs are kept unanswered
+  std::function<bool(const job&)> holds = [](const job&) { return false; }; // only such jobs
   std::int64_t jobs = 0;
 };
 
@@ -166,7 +167,8 @@ pool_actor spawn_fake_storage(caf::actor_system& system, fake_database& db) {
                       fake_database* database) -> pool_actor::behavior_type {
     return {[self, database](perform& p) -> caf::result<performed> {
               ++database->jobs;
-              if (database->holding) return self->template make_response_promise<performed>();
+              if (database->holding || database->holds(*p.what))
+                return self->template make_response_promise<performed>();
               if (!(run_as<Ts>(*p.what, *database) || ...))
                 ADD_FAILURE() << "a job of a type that the fake storage does not know";
               return performed{};

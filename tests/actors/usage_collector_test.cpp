@@ -282,6 +282,28 @@ TEST_F(usage_collector_test, KeepsCountOfManyClustersWithBookingsThatTakeTurns) 
   for (auto& [key, hour] : books.hours) EXPECT_TRUE(hour.complete);
 }
 
+TEST_F(usage_collector_test, AsksForTheNextHoursWhileABatchIsBooked) {
+  db.holds = [](const job& j) {
+    return dynamic_cast<const storage_job<persistence::booking>*>(&j) != nullptr;
+  };
+
+  [[maybe_unused]] auto waiting = start(collector, range(present - 72h, present));
+
+  EXPECT_EQ(asked.size(), 48u); // the batch that is booked, and one more
+  for (int i = 1; i <= 48; ++i) EXPECT_EQ(state(present - hours{i}).holder, "node-1");
+}
+
+TEST_F(usage_collector_test, StopsAtABookingThatFailsAndGivesItsHoursBack) {
+  books.booking_fault = fault{errc::internal};
+
+  auto got = collect(range(present - 96h, present));
+
+  EXPECT_EQ(got->failed, 1);
+  EXPECT_EQ(asked.size(), 48u);
+  for (int i = 1; i <= 96; ++i) EXPECT_EQ(state(present - hours{i}).holder, "");
+  EXPECT_EQ(progress, (std::pair<std::int64_t, std::int64_t>{96, 96}));
+}
+
 TEST_F(usage_collector_test, RefusesHoursThatAreNotOver) {
   auto got = collect(range(present, present + 1h));
   ASSERT_FALSE(got);
