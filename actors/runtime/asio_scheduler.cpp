@@ -1,5 +1,7 @@
 #include "actors/runtime/asio_scheduler.hpp"
 
+#include "actors/runtime/request_timeouts.hpp"
+
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <caf/actor_system.hpp>
@@ -27,10 +29,28 @@ struct caught_job {
 };
 thread_local caught_job caught;
 
+/// CAF's, except for request timeouts, of which there are as many as requests.
+class asio_clock final : public caf::detail::thread_safe_actor_clock {
+public:
+  explicit asio_clock(boost::asio::io_context& io)
+      : requests_{std::make_shared<request_timeouts>(io)} {}
+  ~asio_clock() override { requests_->stop(); }
+
+  void set_request_timeout(time_point due, caf::abstract_actor* self, caf::message_id id) override {
+    requests_->add(due, caf::weak_actor_ptr{self->ctrl()}, id);
+  }
+  void cancel_request_timeout(caf::abstract_actor*, caf::message_id) override {
+    // one that fires all the same answers a request that nobody has open
+  }
+
+private:
+  std::shared_ptr<request_timeouts> requests_;
+};
+
 class asio_coordinator final : public caf::scheduler::abstract_coordinator {
 public:
   asio_coordinator(caf::actor_system& system, boost::asio::io_context& io)
-      : abstract_coordinator{system}, io_{io} {}
+      : abstract_coordinator{system}, io_{io}, clock_{io} {}
 
   void enqueue(caf::resumable* job) override {
     if (caught.armed && !caught.job) {
@@ -86,7 +106,7 @@ private:
 
   boost::asio::io_context& io_;
   std::atomic<std::size_t> posted_{0};
-  caf::detail::thread_safe_actor_clock clock_{};
+  asio_clock clock_;
   std::thread clock_thread_{};
 };
 
