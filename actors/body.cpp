@@ -3,13 +3,15 @@
 #include "config/base/text.hpp"
 #include "integrations/tokens.hpp"
 
+#include <algorithm>
 #include <zlib.h>
 
 namespace binnacle {
 
 std::shared_ptr<const shared_body> make_shared_body(std::string text) {
   auto out = std::make_shared<shared_body>();
-  out->etag = "\"" + integrations::to_hex(integrations::sha256(text).substr(0, 16)) + "\"";
+  auto etag = "\"" + integrations::to_hex(integrations::sha256(text).substr(0, 16)) + "\"";
+  std::ranges::copy(etag, out->validator.begin());
   if (text.size() > worth_compressing) out->gzip = gzip(text);
   text.shrink_to_fit(); // kept for as long as a session caches it
   out->text = std::move(text);

@@ -78,8 +78,11 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus);
 /// A body that may be shared by several answers, with its strong validator.
 struct shared_body {
   std::string text{};
-  std::string etag{}; // with quotes
-  std::string gzip{}; // compressed form; empty when it does not pay
+  std::string gzip{};               // compressed form; empty when it does not pay
+  std::array<char, 34> validator{}; // in the body, as sessions keep many: half a SHA-256 in hex
+
+  /// With quotes.
+  std::string_view etag() const { return {validator.data(), validator.size()}; }
 };
 
 enum class caching : std::uint8_t {

@@ -6,24 +6,41 @@
 #include "actors/session.hpp"
 
 #include <algorithm>
+#include <array>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
-#include <unordered_map>
+#include <functional>
+#include <string_view>
 
 namespace binnacle {
 namespace {
 
-/// The idle ones are looked for in so many slices, one a second, so that a sweep over a million
-/// sessions never holds up a request.
+/// The sessions are kept in so many slices. Idle ones are looked for in one slice a second, so that
+/// neither a sweep over a million sessions nor the growth of their table holds up a request.
 constexpr std::size_t slices = 32;
 constexpr seconds slice_interval{1};
 
-struct resident {
+struct entry {
+  std::shared_ptr<resident> is{};
   session_actor session{};
-  std::shared_ptr<last_use> used{};
 };
+
+struct key_hash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+  std::size_t operator()(const entry& e) const { return (*this)(e.is->key); }
+};
+struct same_key {
+  using is_transparent = void;
+  static std::string_view of(std::string_view key) { return key; }
+  static std::string_view of(const entry& e) { return e.is->key; }
+  bool operator()(const auto& a, const auto& b) const { return of(a) == of(b); }
+};
+/// By key, which is in the block that the session shares.
+using table = boost::unordered_flat_set<entry, key_hash, same_key>;
 
 struct front_end_state {
   explicit front_end_state(front_end_actor::pointer s) : self{s} {}
@@ -51,20 +68,7 @@ struct front_end_state {
 
   void hand_over(ticket t) {
     auto& x = *t;
-    session_key key;
-    if (x.presented)
-      key.who = x.presented->who;
-    else
-      key.address = x.req.client_address;
-    auto text = key.text();
-    auto& slot = sessions[text];
-    // A request that was lent out before and comes again found its session ended.
-    if (slot.session && x.link && x.link->session == slot.session && !x.begun()) slot = {};
-    if (!slot.session) {
-      slot.used =
-          std::make_shared<last_use>(static_cast<std::uint32_t>(unix_seconds(app->time->now())));
-      slot.session = spawn_session(self->system(), *app, std::move(key), slot.used);
-    }
+    auto session = session_for(x);
     auto link = std::make_shared<session_link>();
     link->authorization = x.req.at(field::authorization);
     auto cookie = x.matched->face->session_cookie;
@@ -72,12 +76,42 @@ struct front_end_state {
     link->address = x.req.client_address;
     link->face = x.matched->face;
     link->who = x.presented;
-    link->session = slot.session;
+    link->session = session;
     link->reusable = x.presented || (link->authorization.empty() && link->cookie.empty());
     x.link = std::move(link);
     x.pass_on();
     mailboxes::sessions().Increment();
-    self->send(slot.session, incoming{std::move(t)});
+    self->send(session, incoming{std::move(t)});
+  }
+
+  session_actor session_for(const exchange& x) {
+    auto key = x.presented ? resident::key_of(x.presented->who)
+                           : resident::key_of_address(x.req.client_address);
+    auto& among = slice_of(key);
+    if (auto found = among.find(key); found != among.end()) {
+      // A request that was lent out before and comes again found its session ended.
+      auto ended = x.link && x.link->session == found->session && !x.begun();
+      if (!ended) return found->session;
+      among.erase(found);
+    }
+    auto now = static_cast<std::uint32_t>(unix_seconds(app->time->now()));
+    auto fresh = std::make_shared<resident>(std::move(key), now);
+    auto session = spawn_session(self->system(), *app, fresh);
+    among.insert({std::move(fresh), session});
+    return session;
+  }
+
+  table& slice_of(std::string_view key) { return sessions[key_hash{}(key) % slices]; }
+
+  std::size_t resident_sessions() const {
+    std::size_t sum = 0;
+    for (auto& each : sessions) sum += each.size();
+    return sum;
+  }
+
+  void send_to_all(const auto& message) {
+    for (auto& each : sessions)
+      for (auto& e : each) self->send(e.session, message);
   }
 
   void pass_on(const changed& c) {
@@ -92,11 +126,12 @@ struct front_end_state {
         for_all.push_back(change);
         continue;
       }
-      auto found = sessions.find("user:" + change.who.value);
-      if (found != sessions.end()) self->send(found->second.session, changed{{change}});
+      auto key = resident::key_of(change.who);
+      auto& among = slice_of(key);
+      if (auto found = among.find(key); found != among.end())
+        self->send(found->session, changed{{change}});
     }
-    if (for_all.empty()) return;
-    for (auto& [key, slot] : sessions) self->send(slot.session, changed{for_all});
+    if (!for_all.empty()) send_to_all(changed{for_all});
   }
 
   void sweep_slice() {
@@ -107,43 +142,40 @@ struct front_end_state {
     };
     auto idle = limit_of(app->config.session.idle);
     auto cache_idle = limit_of(app->config.session.cache_idle);
-    auto buckets = sessions.bucket_count();
-    auto from = buckets * slice / slices, to = buckets * (slice + 1) / slices;
+    for (auto& e : sessions[slice]) {
+      auto last = e.is->last_use.load(std::memory_order_relaxed);
+      auto unused = now > last ? now - last : 0;
+      if (unused >= idle)
+        self->send(e.session, passivate{});
+      else if (unused >= cache_idle && unused < cache_idle + slices + 1)
+        self->send(e.session, trim{});
+    }
     slice = (slice + 1) % slices;
-    for (auto b = from; b < to; ++b)
-      for (auto it = sessions.begin(b); it != sessions.end(b); ++it) {
-        auto last = it->second.used->load(std::memory_order_relaxed);
-        auto unused = now > last ? now - last : 0;
-        if (unused >= idle)
-          self->send(it->second.session, passivate{});
-        else if (unused >= cache_idle && unused < cache_idle + slices + 1)
-          self->send(it->second.session, trim{});
-      }
   }
 
   void forget(const std::string& key) {
-    sessions.erase(key);
+    slice_of(key).erase(key);
     finish_drain();
   }
 
   caf::result<drained> drain_all() {
     draining = self->make_response_promise<drained>();
-    drained_sessions = sessions.size();
-    for (auto& [key, slot] : sessions) self->send(slot.session, passivate{});
+    drained_sessions = resident_sessions();
+    send_to_all(passivate{});
     auto reply = *draining;
     finish_drain();
     return reply;
   }
 
   void finish_drain() {
-    if (!draining || !sessions.empty()) return;
+    if (!draining || resident_sessions() != 0) return;
     draining->deliver(drained{drained_sessions});
     draining.reset();
   }
 
   front_end_actor::pointer self;
   services* app = nullptr;
-  std::unordered_map<std::string, resident> sessions{};
+  std::array<table, slices> sessions{};
   std::size_t slice = 0;
   std::optional<caf::typed_response_promise<drained>> draining{};
   std::uint64_t drained_sessions = 0;
@@ -154,7 +186,8 @@ front_end_actor::behavior_type front_end(front_end_actor::stateful_pointer<front
   self->state.app = app;
   rejections(limit_class::none);
   self->set_exit_handler([self](const caf::exit_msg& m) {
-    for (auto& [key, slot] : self->state.sessions) self->send_exit(slot.session, m.reason);
+    for (auto& each : self->state.sessions)
+      for (auto& e : each) self->send_exit(e.session, m.reason);
     self->quit(m.reason);
   });
   self->delayed_send(front_end_actor{self}, slice_interval, sweep{});
@@ -172,7 +205,7 @@ front_end_actor::behavior_type front_end(front_end_actor::stateful_pointer<front
       [self](const sweep&) { self->state.sweep_slice(); },
       [self](const drain&) { return self->state.drain_all(); },
       [self](const get_status&) {
-        return status{{{"sessions", static_cast<std::int64_t>(self->state.sessions.size())}}};
+        return status{{{"sessions", static_cast<std::int64_t>(self->state.resident_sessions())}}};
       },
   };
 }

@@ -14,6 +14,7 @@
 #include "persistence/rate_windows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -67,6 +68,28 @@ result<opening> load_opening(persistence::transaction& tx, const user_id& who,
   return out;
 }
 
+/// Whom the session serves, as the database has it; of the record what a session needs.
+struct principal {
+  struct login {
+    std::array<char, 32> digest{}; // of the cookie
+    time_point expires_at{};
+  };
+  persistence::user who{};     // without the password's hash
+  std::vector<login> logins{}; // those that its session_version has not ended
+
+  explicit principal(persistence::principal_record&& from) : who{std::move(from.who)} {
+    std::string{}.swap(who.password_hash); // frees it, which assigning an empty one would not
+    logins.reserve(from.sessions.size());
+    for (auto& l : from.sessions) {
+      login kept{.expires_at = l.expires_at};
+      if (l.session_version != who.session_version || l.digest.size() != kept.digest.size())
+        continue;
+      std::ranges::copy(l.digest, kept.digest.begin());
+      logins.push_back(kept);
+    }
+  }
+};
+
 /// A kept answer.
 struct summary {
   const route* of = nullptr;
@@ -93,7 +116,7 @@ struct session_state : actor_scope<session_actor::base> {
     mailboxes::sessions().Decrement();
     t->begin();
     auto now = app->time->now();
-    used->store(static_cast<std::uint32_t>(unix_seconds(now)), std::memory_order_relaxed);
+    is->last_use.store(static_cast<std::uint32_t>(unix_seconds(now)), std::memory_order_relaxed);
     ending = false;
     distrust_after_a_gap();
     if (loaded) return admit(std::move(t), now);
@@ -116,7 +139,7 @@ struct session_state : actor_scope<session_actor::base> {
     generation = newest;
     summaries.clear();
     ++versions_of_everything;
-    if (!key.who.empty()) loaded = false;
+    if (!is->user().empty()) loaded = false;
   }
 
   detached_frame load() {
@@ -128,28 +151,24 @@ struct session_state : actor_scope<session_actor::base> {
       auto first = !opened;
       if (first && app->windows_unsaved.load(std::memory_order_acquire) > 0) {
         // Named, not written inside the co_await: g++ 12 would destroy its string twice.
-        recall_windows question{key.text()};
+        recall_windows question{is->key};
         auto recalled =
             co_await asking<kept_windows, session_actor::base, window_keeper_actor, recall_windows>{
                 *this, self(), app->window_keeper, app->config.http.request_timeout,
                 std::move(question)};
         if (recalled) kept = std::move(*recalled);
       }
-      auto body =
-          bind_sql(load_opening, key.who, key.text(), first && !kept.found, app->time->now());
+      auto body = bind_sql(load_opening, user_id{std::string{is->user()}}, is->key,
+                           first && !kept.found, app->time->now());
       found = co_await storage_call<opening>{*this, app->storage, app->config.http.request_timeout,
                                              persistence::access::read, std::move(body)};
       if (found) {
         if (first) restore_windows(kept.found ? kept.state : found->windows);
         opened = true;
         if (found->principal) {
-          auto& who = found->principal->who;
-          who.password_hash = {}; // of no use here, and a secret
-          caller = std::make_shared<const persistence::user>(std::move(who));
-          logins = std::move(found->principal->sessions);
-          logins.shrink_to_fit();
+          known = std::make_shared<const principal>(std::move(*found->principal));
         } else {
-          caller.reset();
+          known.reset();
         }
         // Changed while we read: what we have may be the old row.
         loaded = began == versions[static_cast<std::size_t>(persistence::topic::identity)];
@@ -176,7 +195,7 @@ struct session_state : actor_scope<session_actor::base> {
 
   void admit(ticket t, time_point now) {
     auto& x = *t;
-    if (!key.who.empty() && !is_good(x.presented.get(), now)) {
+    if (!is->user().empty() && !is_good(x.presented.get(), now)) {
       if (may_be_newer(x, now)) {
         loaded = false;
         return wait_for_load(std::move(t));
@@ -201,14 +220,14 @@ struct session_state : actor_scope<session_actor::base> {
         break;
       case check::authentication:
         if (!x.method_known && !check_method_late) break;
-        refused = check_access(x, caller.get(), *app);
+        refused = check_access(x, caller(), *app);
         break;
       case check::done:
         break;
       }
       if (refused) return refuse(x, *refused, limit);
     }
-    if (caller) x.answered_for = caller->id;
+    if (known) x.answered_for = known->who.id;
     if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
     if (!x.path_clean) return refuse(x, {errc::bad_request, "Invalid path parameter"}, limit);
     if (answer_from_cache(x, now, limit)) return;
@@ -217,19 +236,22 @@ struct session_state : actor_scope<session_actor::base> {
     adopt(drive(std::move(t), limit));
   }
 
+  /// The authenticated user, or null.
+  const persistence::user* caller() const { return known ? &known->who : nullptr; }
+
   bool is_good(const credential* c, time_point now) const {
-    if (!c || c->who != key.who || c->expires_at <= now || !caller) return false;
+    if (!c || c->who.value != is->user() || c->expires_at <= now || !known) return false;
     switch (c->what) {
     case credential::kind::external_token:
       return true;
     case credential::kind::own_token:
-      return c->session_version == caller->session_version;
+      return c->session_version == known->who.session_version;
     case credential::kind::cookie:
       break;
     }
-    return std::ranges::any_of(logins, [&](const persistence::login_session& l) {
-      return l.expires_at > now && l.session_version == caller->session_version &&
-             constant_time_equal(l.digest, c->cookie_digest);
+    return std::ranges::any_of(known->logins, [&](const principal::login& l) {
+      return l.expires_at > now &&
+             constant_time_equal({l.digest.data(), l.digest.size()}, c->cookie_digest);
     });
   }
 
@@ -237,10 +259,11 @@ struct session_state : actor_scope<session_actor::base> {
   /// it is on its way. What was loaded after the request came knows it.
   bool may_be_newer(const exchange& x, time_point now) const {
     auto* c = x.presented.get();
-    if (!c || c->who != key.who || c->expires_at <= now || loaded_as_of >= x.received) return false;
-    if (!caller) return true;
-    return c->what == credential::kind::cookie ? c->session_version >= caller->session_version
-                                               : c->session_version > caller->session_version;
+    if (!c || c->who.value != is->user() || c->expires_at <= now || loaded_as_of >= x.received)
+      return false;
+    if (!known) return true;
+    return c->what == credential::kind::cookie ? c->session_version >= known->who.session_version
+                                               : c->session_version > known->who.session_version;
   }
 
   // -- rate limits --------------------------------------------------------------------------------
@@ -287,7 +310,7 @@ struct session_state : actor_scope<session_actor::base> {
     if (text.empty()) return;
     auto until = std::chrono::ceil<milliseconds>(expires.time_since_epoch()).count();
     app->windows_unsaved.fetch_add(1);
-    self()->send(app->window_keeper, keep_windows{key.text(), std::move(text), until});
+    self()->send(app->window_keeper, keep_windows{is->key, std::move(text), until});
   }
 
   void restore_windows(std::string_view text) {
@@ -312,8 +335,10 @@ struct session_state : actor_scope<session_actor::base> {
     try {
       auto seen = versions;
       auto everything = versions_of_everything;
-      context ctx{*app, *this, self(), t, caller};
-      auto work = has_idempotency_key(x.req) ? run_once(ctx, x, key.text()) : x.matched->run(ctx);
+      // Shares what is known now, whatever is loaded meanwhile.
+      context ctx{*app, *this, self(), t, {known, caller()}};
+      auto work =
+          has_idempotency_key(x.req) ? run_once(ctx, x, std::string{is->key}) : x.matched->run(ctx);
       auto handled = co_await std::move(work);
       if (handled) {
         out = std::move(*handled);
@@ -366,7 +391,7 @@ struct session_state : actor_scope<session_actor::base> {
   }
 
   void refuse(exchange& x, const fault& f, const std::optional<limit_report>& limit) {
-    if (caller) x.answered_for = caller->id;
+    if (known) x.answered_for = known->who.id;
     // The dialect's 429 body needs the waiting time, so the report is there before rendering.
     x.limit = limit;
     auto out = x.matched->face->render(f, x);
@@ -380,7 +405,7 @@ struct session_state : actor_scope<session_actor::base> {
     auto cacheable =
         out.status == 200 && kept && (x.req.verb == method::get || x.req.verb == method::head);
     if (cacheable && !out.shared) out.shared = make_shared_body(std::move(out.body));
-    if (cacheable && matches(x.req.at(field::if_none_match), out.shared->etag)) out.status = 304;
+    if (cacheable && matches(x.req.at(field::if_none_match), out.shared->etag())) out.status = 304;
     x.answer(std::move(out));
   }
 
@@ -389,10 +414,10 @@ struct session_state : actor_scope<session_actor::base> {
   void on_changed(const std::vector<persistence::change>& changes) {
     if (changes.empty()) return keep(); // INTERNAL: time to save the windows
     for (auto& c : changes) {
-      if (!c.who.empty() && c.who != key.who) continue;
+      if (!c.who.empty() && c.who.value != is->user()) continue;
       auto index = static_cast<std::size_t>(c.what);
       ++versions[index];
-      if (c.what == persistence::topic::identity && !key.who.empty()) loaded = false;
+      if (c.what == persistence::topic::identity && !is->user().empty()) loaded = false;
       std::erase_if(summaries, [&](const summary& s) { return s.of->cache.topics >> index & 1; });
     }
   }
@@ -405,10 +430,10 @@ struct session_state : actor_scope<session_actor::base> {
   void trim_memory() {
     if (in_flight() != 0 || !waiting.empty()) return;
     auto now = app->time->now();
-    summaries = {};
-    logins = {};
-    if (!key.who.empty()) {
-      caller.reset();
+    summaries.clear();
+    summaries.shrink_to_fit();
+    if (!is->user().empty()) {
+      known.reset();
       loaded = false;
     }
     std::erase_if(windows, [&](const auto& w) {
@@ -428,16 +453,15 @@ struct session_state : actor_scope<session_actor::base> {
 
   void quit() {
     keep();
-    self()->send(app->front_end, session_ended{key.text()});
+    self()->send(app->front_end, session_ended{is->key});
     self()->quit();
   }
 
   services* app = nullptr;
-  session_key key{};
-  std::shared_ptr<last_use> used{};
+  std::shared_ptr<resident> is{};
 
   bool opened = false; // windows have been restored
-  bool loaded = false; // `caller` and `logins` are those of the database
+  bool loaded = false; // `known` is what the database has
   bool loading = false;
   bool ending = false;
   bool save_pending = false;
@@ -447,19 +471,16 @@ struct session_state : actor_scope<session_actor::base> {
   std::uint64_t generation = 0;
   std::uint32_t versions_of_everything = 0;
   std::array<std::uint32_t, topics> versions{};
-  std::shared_ptr<const persistence::user> caller{};
-  std::vector<persistence::login_session> logins{};
+  std::shared_ptr<const principal> known{};
   std::vector<ticket> waiting{};
   std::vector<std::pair<limit_class, sliding_window>> windows{};
   std::vector<summary> summaries{};
 };
 
 session_actor::behavior_type session(session_actor::stateful_pointer<session_state> self,
-                                     services* app, session_key key,
-                                     std::shared_ptr<last_use> used) {
+                                     services* app, std::shared_ptr<resident> is) {
   self->state.app = app;
-  self->state.key = std::move(key);
-  self->state.used = std::move(used);
+  self->state.is = std::move(is);
   return {
       [self](incoming& x) { self->state.serve(std::move(x.what)); },
       [self](const changed& c) { self->state.on_changed(c.what); },
@@ -470,9 +491,9 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_sta
 
 } // namespace
 
-session_actor spawn_session(caf::actor_system& system, services& app, session_key key,
-                            std::shared_ptr<last_use> used) {
-  return system.spawn(session, &app, std::move(key), std::move(used));
+session_actor spawn_session(caf::actor_system& system, services& app,
+                            std::shared_ptr<resident> self) {
+  return system.spawn(session, &app, std::move(self));
 }
 
 } // namespace binnacle

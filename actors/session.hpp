@@ -11,25 +11,35 @@
 
 #include <atomic>
 #include <caf/fwd.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace binnacle {
 
-/// Whose session it is.
-struct session_key {
-  user_id who{};         // empty: anonymous
-  std::string address{}; // of anonymous callers
+/// A resident session as its front end and it itself see it: one block, held by both.
+struct resident {
+  resident(std::string key_, std::uint32_t now) : key{std::move(key_)}, last_use{now} {}
 
   /// "user:<id>" or "addr:<address>"; names its stored windows too.
-  std::string text() const { return who.empty() ? "addr:" + address : "user:" + who.value; }
+  const std::string key;
+  /// Seconds (of the service's clock) at which it last had something to do: the session writes, the
+  /// front end looks for idle ones.
+  std::atomic<std::uint32_t> last_use;
+
+  static std::string key_of(const user_id& who) { return "user:" + who.value; }
+  static std::string key_of_address(std::string_view address) {
+    return "addr:" + std::string{address};
+  }
+  /// The id of the user whose session it is; empty: anonymous.
+  std::string_view user() const {
+    return key.starts_with("user:") ? std::string_view{key}.substr(5) : std::string_view{};
+  }
 };
 
-/// Seconds (of the service's clock) at which a session last had something to do; shared with the
-/// front end, which looks for idle ones.
-using last_use = std::atomic<std::uint32_t>;
-
-session_actor spawn_session(caf::actor_system& system, services& app, session_key key,
-                            std::shared_ptr<last_use> used);
+session_actor spawn_session(caf::actor_system& system, services& app,
+                            std::shared_ptr<resident> self);
 
 } // namespace binnacle

@@ -157,7 +157,7 @@ written write_response(const exchange& x, const write_options& options, std::str
                        std::string& scratch) {
   const auto& r = x.result_of();
   std::string_view body = r.shared ? std::string_view{r.shared->text} : std::string_view{r.body};
-  std::string etag{r.shared ? r.shared->etag : std::string{}};
+  std::string etag{r.shared ? r.shared->etag() : std::string_view{}};
   auto compressed = false;
   if (body.size() > worth_compressing && accepts_gzip(x.req.at(field::accept_encoding))) {
     if (r.shared) {
