@@ -13,15 +13,47 @@ fault to_fault(const caf::error& e) {
   return {errc::unavailable, {}, {}, "actor error " + caf::to_string(e)};
 }
 
+namespace {
+
+fault waited_too_long() { return {errc::timed_out, {}, {}, "waited too long for a worker"}; }
+
+void note_outcome(const worker_tools& tools) {
+  if (tools.database_up) tools.database_up->store(tools.db->connected(), std::memory_order_relaxed);
+}
+
+} // namespace
+
 result<done> storage_job_base::run_in_transaction(
     worker_tools& tools, const std::function<result<done>(persistence::transaction&)>& body) {
   auto start = std::chrono::steady_clock::now();
-  if (start > deadline) return fault{errc::timed_out, {}, {}, "waited too long for a worker"};
+  if (start > deadline) return waited_too_long();
   auto out = tools.db->run(how, body, &changes);
   took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
                                                                start);
-  if (tools.database_up) tools.database_up->store(tools.db->connected(), std::memory_order_relaxed);
+  note_outcome(tools);
   return out;
+}
+
+void query_job_base::run(worker_tools& tools) {
+  query_job_base* me[]{this};
+  run_together(me, tools);
+}
+
+void query_job_base::run_together(std::span<query_job_base* const> queries, worker_tools& tools) {
+  auto start = std::chrono::steady_clock::now();
+  std::vector<persistence::question*> questions;
+  for (auto* q : queries) {
+    if (start > q->deadline)
+      q->question().refuse(waited_too_long());
+    else
+      questions.push_back(&q->question());
+  }
+  if (questions.empty()) return;
+  tools.db->ask(questions);
+  auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - start);
+  for (auto* q : queries) q->took = took;
+  note_outcome(tools);
 }
 
 void async_scope::adopt(detached_frame frame) {

@@ -9,12 +9,14 @@
 #include "actors/task.hpp"
 #include "actors/worker_pool.hpp"
 #include "config/base/errors.hpp"
+#include "persistence/query.hpp"
 #include "persistence/transaction.hpp"
 
 #include <chrono>
 #include <functional>
 #include <list>
 #include <memory>
+#include <span>
 #include <tuple>
 #include <type_traits>
 
@@ -57,6 +59,26 @@ public:
     // A commit that failed overrides what the body returned.
     if (!ran) outcome = ran.error();
   }
+};
+
+/// A query. A worker asks those that wait one behind the other together.
+class query_job_base : public storage_job_base {
+public:
+  void run(worker_tools& tools) override;
+  query_job_base* as_query() override { return this; }
+  virtual persistence::question& question() = 0;
+
+  /// Leaves out those whose deadline has passed.
+  static void run_together(std::span<query_job_base* const> queries, worker_tools& tools);
+};
+
+template <class T>
+class query_job final : public query_job_base {
+public:
+  explicit query_job(persistence::query<T> what) : query{std::move(what)} {}
+  persistence::question& question() override { return query; }
+
+  persistence::query<T> query;
 };
 
 template <class T>
@@ -126,11 +148,19 @@ public:
   storage_call(async_scope& scope, pool_actor pool, caf::timespan patience, persistence::access how,
                std::function<result<T>(persistence::transaction&)> body,
                std::chrono::microseconds* spent = nullptr)
-      : scope_{scope}, pool_{std::move(pool)}, patience_{patience},
-        job_{std::make_shared<storage_job<T>>()}, spent_{spent} {
-    job_->how = how;
-    job_->body = std::move(body);
-    job_->deadline = std::chrono::steady_clock::now() + patience;
+      : scope_{scope}, pool_{std::move(pool)}, patience_{patience}, spent_{spent} {
+    auto mine = std::make_shared<storage_job<T>>();
+    mine->how = how;
+    mine->body = std::move(body);
+    take(
+        std::move(mine), [](auto& j) -> auto& { return j.outcome; });
+  }
+  storage_call(async_scope& scope, pool_actor pool, caf::timespan patience,
+               persistence::query<T> what, std::chrono::microseconds* spent = nullptr)
+      : scope_{scope}, pool_{std::move(pool)}, patience_{patience}, spent_{spent} {
+    take(
+        std::make_shared<query_job<T>>(std::move(what)),
+        [](auto& j) -> auto& { return j.query.outcome; });
   }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter) {
@@ -140,15 +170,23 @@ public:
     if (failure_) return std::move(*failure_);
     if (spent_) *spent_ += job_->took;
     if (!job_->changes.empty()) scope_.on_committed(job_->changes);
-    return std::move(job_->outcome);
+    return std::move(*outcome_);
   }
 
 private:
+  template <class Job, class OutcomeOf>
+  void take(std::shared_ptr<Job> mine, OutcomeOf outcome_of) {
+    outcome_ = &outcome_of(*mine);
+    job_ = std::move(mine);
+    job_->deadline = std::chrono::steady_clock::now() + patience_;
+  }
+
   async_scope& scope_;
   pool_actor pool_;
   caf::timespan patience_;
-  std::shared_ptr<storage_job<T>> job_;
   std::chrono::microseconds* spent_;
+  std::shared_ptr<storage_job_base> job_{};
+  result<T>* outcome_ = nullptr; // in the job
   std::optional<fault> failure_{};
 };
 

@@ -40,7 +40,10 @@ public:
   /// One statement, one round trip: co_await ctx.read(persistence::find_user, id).
   template <class F, class... Args>
   auto read(F f, Args... args) {
-    return storage(persistence::access::read, f, std::move(args)...);
+    if constexpr (std::is_invocable_v<F, Args...>)
+      return ask_database(f(args...));
+    else
+      return storage(persistence::access::read, f, std::move(args)...);
   }
   /// Several reads that agree with one another.
   template <class F, class... Args>
@@ -85,6 +88,10 @@ public:
   }
 
 private:
+  template <class T>
+  auto ask_database(persistence::query<T> what) {
+    return storage_call<T>{scope_, app.storage, patience(), std::move(what), &database_time_};
+  }
   template <class F, class... Args>
   auto storage(persistence::access how, F f, Args... args) {
     using value = value_of<F, Args...>;

@@ -29,12 +29,16 @@ namespace binnacle {
 /// What a blocking worker has at hand; `db` is null outside the storage pool.
 struct worker_tools;
 
+class query_job_base;
+
 /// A piece of blocking work. Its result stays inside, for whoever made it: the reply only says that
 /// it has run. Run by one worker, once.
 class job {
 public:
   virtual ~job() = default;
   virtual void run(worker_tools& tools) = 0;
+  /// Not null: it may be run together with its neighbours in the queue (async.hpp).
+  virtual query_job_base* as_query() { return nullptr; }
 };
 
 // -- front end and sessions ---------------------------------------------------------------------
@@ -96,7 +100,11 @@ struct perform {
   std::shared_ptr<job> what{};
 };
 struct performed {};
-/// A worker has nothing to do.
+/// To a worker: one job, or several queries.
+struct work {
+  std::vector<std::shared_ptr<job>> what{};
+};
+/// A worker has done its work.
 struct worker_idled {
   std::uint64_t index = 0;
 };
@@ -266,6 +274,7 @@ typename I::result_type inspect(I& f, status& x) {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::incoming)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::authenticated)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::perform)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::work)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::allocations)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::call_stripe)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::stripe_answer)
@@ -289,6 +298,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::flushed))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::perform))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::performed))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::work))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::worker_idled))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::fetch_keys))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::fetched_keys))

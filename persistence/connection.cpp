@@ -68,8 +68,8 @@ private:
   bool uri_;
 };
 
-[[noreturn]] void unreadable(const pqxx::field& f, const char* as) {
-  throw std::runtime_error{std::string{"column "} + f.name() + " is no " + as};
+[[noreturn]] void unreadable(cell c, const char* as) {
+  throw std::runtime_error{std::string{"column "} + c.column + " is no " + as};
 }
 
 } // namespace
@@ -179,34 +179,34 @@ void sql_transaction::publish_changes() {
   if (!changes_.empty()) exec(*this, publish, array_of(to_payloads(changes_)));
 }
 
-std::int64_t integer_of(const pqxx::field& f) {
-  if (f.is_null()) return 0;
+std::int64_t integer_of(cell c) {
+  if (c.is_null()) return 0;
   std::int64_t out = 0;
-  std::string_view text{f.c_str()};
+  std::string_view text{c.text};
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error != std::errc{} || end != text.data() + text.size()) unreadable(f, "integer");
+  if (error != std::errc{} || end != text.data() + text.size()) unreadable(c, "integer");
   return out;
 }
 
-decimal decimal_of(const pqxx::field& f) {
-  if (f.is_null()) return {};
-  auto out = decimal::parse(f.c_str());
-  if (!out) unreadable(f, "decimal");
+decimal decimal_of(cell c) {
+  if (c.is_null()) return {};
+  auto out = decimal::parse(c.text);
+  if (!out) unreadable(c, "decimal");
   return *out;
 }
 
-time_point time_of(const pqxx::field& f) {
+time_point time_of(cell c) {
   // 2025-02-07 03:10:02.123456+00, the session's time zone being UTC.
-  std::string text = f.c_str();
-  if (!text.ends_with("+00")) unreadable(f, "time in UTC");
+  auto text = text_of(c);
+  if (!text.ends_with("+00")) unreadable(c, "time in UTC");
   auto out = parse_iso(text.replace(text.size() - 3, 3, "Z"));
-  if (!out) unreadable(f, "time");
+  if (!out) unreadable(c, "time");
   return *out;
 }
 
-date day_of(const pqxx::field& f) {
-  auto out = parse_date(f.c_str());
-  if (!out) unreadable(f, "date");
+date day_of(cell c) {
+  auto out = parse_date(text_of(c));
+  if (!out) unreadable(c, "date");
   return *out;
 }
 

@@ -13,7 +13,7 @@ credit_kind kind_of(const std::string& name) {
   return credit_kind::refund;
 }
 
-credit_entry_id entry_id_of(const pqxx::field& f) { return credit_entry_id{integer_of(f)}; }
+credit_entry_id entry_id_of(cell c) { return credit_entry_id{integer_of(c)}; }
 
 } // namespace
 

@@ -14,7 +14,7 @@ constexpr int conflict_retries = 5;
 
 /// How one attempt at a transaction ended.
 struct outcome {
-  enum kind { committed, refused, conflict, lost } how = committed;
+  enum kind { committed, refused, conflict, lost } how = committed; // ascending: the worst last
   fault why{};
 };
 
@@ -33,6 +33,18 @@ bool ends_session(const std::string& state) {
 
 bool ran_out_of_time(const std::string& state) { return state == "57014" || state == "55P03"; }
 
+outcome conflict(const std::string& detail) {
+  return {outcome::conflict, internal_fault("still in conflict after retries: " + detail)};
+}
+
+/// What PostgreSQL's refusal of a statement means.
+outcome outcome_of_refusal(const std::string& state, const std::string& text) {
+  if (state == "40001" || state == "40P01") return conflict(text);
+  if (ends_session(state)) return lost(text);
+  if (ran_out_of_time(state)) return refused(errc::timed_out, text);
+  return refused(errc::internal, state + " " + text);
+}
+
 /// To be called in a handler of any exception from libpqxx or from a transaction's body.
 outcome outcome_of_exception(const sql_connection& link) {
   try {
@@ -42,13 +54,12 @@ outcome outcome_of_exception(const sql_connection& link) {
   } catch (const pqxx::broken_connection& e) {
     return lost(first_line(e));
   } catch (const pqxx::serialization_failure& e) {
-    return {outcome::conflict, internal_fault("still in conflict after retries: " + first_line(e))};
+    return conflict(first_line(e));
   } catch (const pqxx::deadlock_detected& e) {
-    return {outcome::conflict, internal_fault("still in conflict after retries: " + first_line(e))};
+    return conflict(first_line(e));
   } catch (const pqxx::sql_error& e) {
-    if (!link.is_open() || ends_session(e.sqlstate())) return lost(first_line(e));
-    if (ran_out_of_time(e.sqlstate())) return refused(errc::timed_out, first_line(e));
-    return refused(errc::internal, e.sqlstate() + " " + first_line(e));
+    if (!link.is_open()) return lost(first_line(e));
+    return outcome_of_refusal(e.sqlstate(), first_line(e));
   } catch (const std::exception& e) {
     if (!link.is_open()) return lost(first_line(e));
     return refused(errc::internal, first_line(e));
@@ -111,6 +122,30 @@ struct database::implementation {
     if (got.how == outcome::lost || !link->is_open()) link.reset();
     return got;
   }
+
+  /// Asks the questions and keeps those that must be asked again; the worst of the reasons comes
+  /// back.
+  outcome attempt(std::vector<question*>& questions) {
+    auto worst = outcome{};
+    try {
+      std::vector<question*> again_please;
+      for (auto& [q, why] : link->ask(questions)) {
+        auto got = why.state.empty() ? outcome{} : outcome_of_refusal(why.state, why.text);
+        if (got.how == outcome::refused) {
+          q->refuse(std::move(got.why));
+        } else {
+          again_please.push_back(q);
+          if (got.how > worst.how) worst = std::move(got);
+        }
+      }
+      questions = std::move(again_please);
+    } catch (const std::exception&) {
+      worst = outcome_of_exception(*link);
+      link.reset(); // in the middle of its answers
+    }
+    if (worst.how == outcome::lost) link.reset();
+    return worst;
+  }
 };
 
 database::database(database_config config)
@@ -136,6 +171,31 @@ result<done> database::run(access how, const std::function<result<done>(transact
       break;
     case outcome::conflict:
       if (++conflicts > conflict_retries) return std::move(got.why);
+      pause_after_conflict(conflicts);
+    }
+  }
+}
+
+void database::ask(std::span<question* const> questions) {
+  std::vector<question*> open{questions.begin(), questions.end()};
+  auto give_up = [&](const fault& why) {
+    for (auto* q : open) q->refuse(why);
+  };
+  bool lost_before = false;
+  for (int conflicts = 0; !open.empty();) {
+    if (!inside_->link)
+      if (auto ready = inside_->connect(); !ready) return give_up(ready.error());
+    auto got = inside_->attempt(open);
+    switch (got.how) {
+    case outcome::committed:
+      break;
+    case outcome::refused:
+      return give_up(got.why);
+    case outcome::lost:
+      if (std::exchange(lost_before, true)) return give_up(got.why);
+      break;
+    case outcome::conflict:
+      if (++conflicts > conflict_retries) return give_up(got.why);
       pause_after_conflict(conflicts);
     }
   }

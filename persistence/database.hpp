@@ -3,11 +3,13 @@
 
 #include "config/base/errors.hpp"
 #include "config/base/secret.hpp"
+#include "persistence/query.hpp"
 #include "persistence/transaction.hpp"
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,16 @@ public:
   /// On success `changes` holds what was touched; the NOTIFYs went out with the commit.
   result<done> run(access how, const std::function<result<done>(transaction&)>& body,
                    std::vector<change>* changes = nullptr);
+
+  /// Asks all questions in one round trip and gives each its answer or a fault. They share no
+  /// snapshot, and what one does wrong is not felt by the others. Faults and retries as above.
+  void ask(std::span<question* const> questions);
+  template <class T>
+  result<T> ask(query<T> one) {
+    question* all[]{&one};
+    ask(all);
+    return std::move(one.outcome);
+  }
 
   bool connected() const;
 

@@ -11,7 +11,7 @@ namespace {
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" // libpqxx 7.10 has another spelling
 class receiver final : public pqxx::notification_receiver {
 public:
-  receiver(pqxx::connection& link, std::vector<change>& heard)
+  receiver(sql_link& link, std::vector<change>& heard)
       : notification_receiver{link, "binnacle_changes"}, heard_{heard} {}
 
   void operator()(const std::string& payload, int) override {

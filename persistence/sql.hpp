@@ -5,12 +5,15 @@
 #include "config/base/decimal.hpp"
 #include "config/base/time.hpp"
 #include "persistence/database.hpp"
+#include "persistence/query.hpp"
 
 #include <concepts>
 #include <initializer_list>
+#include <libpq-fe.h>
 #include <memory>
 #include <optional>
 #include <pqxx/pqxx>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -24,21 +27,63 @@ namespace binnacle::persistence {
 /// keepalives), so that a connection is ready for use without a further round trip.
 secret connection_string(const database_config& config);
 
+#if PQXX_VERSION_MAJOR < 7
+/// pqxx::connection, with the libpq connection inside, which libpqxx has no pipeline mode for.
+class sql_link final : public pqxx::connection_base {
+public:
+  explicit sql_link(const std::string& address) : connection_base{how_}, how_{address} { init(); }
+  ~sql_link() noexcept { close(); }
+  PGconn* raw() const { return how_.opened; }
+
+private:
+  struct remembering final : pqxx::connect_direct {
+    using connect_direct::connect_direct;
+    handle do_startconnect(handle before) override {
+      return opened = connect_direct::do_startconnect(before);
+    }
+    handle opened = nullptr;
+  };
+  remembering how_;
+};
+#else
+class sql_link final : public pqxx::connection {
+public:
+  explicit sql_link(const std::string& address) : sql_link{PQconnectdb(address.c_str())} {}
+  PGconn* raw() const { return opened_; }
+
+private:
+  explicit sql_link(PGconn* opened) : connection{seize_raw_connection(opened)}, opened_{opened} {}
+  PGconn* opened_;
+};
+#endif
+
 /// An open connection. Throws pqxx::broken_connection when there is none to be had.
 class sql_connection {
 public:
   explicit sql_connection(const database_config& config);
 
-  pqxx::connection& link() { return link_; }
+  sql_link& link() { return link_; }
   bool is_open() const { return link_.is_open(); }
   /// Prepares the statement under its name, unless this connection has it.
   void prepare(const char* name, const char* sql);
 
+  /// How PostgreSQL refused a question.
+  struct refusal {
+    std::string state{}; // SQLSTATE; empty: it was not run, because one before it was refused
+    std::string text{};
+  };
+  /// Sends the questions in one go and answers them in their order. Those that were refused come
+  /// back, and with them all that followed the first of them: one implicit transaction holds them.
+  /// Only outside of a transaction. Throws pqxx::broken_connection; some are answered then.
+  std::vector<std::pair<question*, refusal>> ask(std::span<question* const> questions);
+
 private:
-  pqxx::connection link_;
+  sql_link link_;
   // Server notices belong to the exception that follows, not on our standard error.
   pqxx::quiet_errorhandler quiet_{link_};
   std::unordered_set<std::string_view> prepared_{};
+  std::unordered_set<std::string_view>
+      asked_{}; // prepared by `ask`; no statement is used both ways
 };
 
 /// When to try to connect again: 50 ms after a failure, doubling to 1 s.
@@ -170,24 +215,54 @@ pqxx::result exec(transaction& tx, const statement& what, const Args&... args) {
 
 // -- values ----------------------------------------------------------------------------------
 
-inline std::string text_of(const pqxx::field& f) { return f.is_null() ? "" : f.c_str(); }
-std::int64_t integer_of(const pqxx::field& f); // NULL is 0
-inline bool truth_of(const pqxx::field& f) { return !f.is_null() && f.c_str()[0] == 't'; }
-decimal decimal_of(const pqxx::field& f); // NULL is 0
-time_point time_of(const pqxx::field& f);
-date day_of(const pqxx::field& f);
+/// A value in PostgreSQL's text form; no text is NULL.
+struct cell {
+  cell(const pqxx::field& f) : text{f.is_null() ? nullptr : f.c_str()}, column{f.name()} {}
+  cell(const char* text_, const char* column_) : text{text_}, column{column_} {}
+  bool is_null() const { return text == nullptr; }
+
+  const char* text;
+  const char* column; // its name, for errors
+};
+
+/// What a query found.
+class rows {
+public:
+  explicit rows(const PGresult* inside) : inside_{inside} {}
+  bool empty() const { return PQntuples(inside_) == 0; }
+
+  class row {
+  public:
+    row(const PGresult* inside, int at) : inside_{inside}, at_{at} {}
+    cell operator[](int column) const {
+      auto null = PQgetisnull(inside_, at_, column) != 0;
+      return {null ? nullptr : PQgetvalue(inside_, at_, column), PQfname(inside_, column)};
+    }
+
+  private:
+    const PGresult* inside_;
+    int at_;
+  };
+  row operator[](int at) const { return {inside_, at}; }
+
+private:
+  const PGresult* inside_;
+};
+
+inline std::string text_of(cell c) { return c.is_null() ? "" : c.text; }
+std::int64_t integer_of(cell c); // NULL is 0
+inline bool truth_of(cell c) { return !c.is_null() && c.text[0] == 't'; }
+decimal decimal_of(cell c); // NULL is 0
+time_point time_of(cell c);
+date day_of(cell c);
 
 template <class T, class Read>
-std::optional<T> optional_of(const pqxx::field& f, Read read) {
-  if (f.is_null()) return {};
-  return read(f);
+std::optional<T> optional_of(cell c, Read read) {
+  if (c.is_null()) return {};
+  return read(c);
 }
-inline std::optional<decimal> maybe_decimal(const pqxx::field& f) {
-  return optional_of<decimal>(f, decimal_of);
-}
-inline std::optional<time_point> maybe_time(const pqxx::field& f) {
-  return optional_of<time_point>(f, time_of);
-}
+inline std::optional<decimal> maybe_decimal(cell c) { return optional_of<decimal>(c, decimal_of); }
+inline std::optional<time_point> maybe_time(cell c) { return optional_of<time_point>(c, time_of); }
 
 // -- refusals --------------------------------------------------------------------------------
 

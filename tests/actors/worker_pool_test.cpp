@@ -82,6 +82,17 @@ TEST_F(worker_pool_test, GoesOnAfterAJobThatThrows) {
   EXPECT_EQ(number(pool, "idle"), 1);
 }
 
+TEST_F(worker_pool_test, AnswersEverybodyWhenItEnds) {
+  auto pool = spawn(1, 10);
+  auto given = self->request(pool, caf::infinite, note(1));
+  auto waiting = self->request(pool, caf::infinite, note(2));
+
+  stop(pool); // all three are in the mailbox before the worker runs for the first time
+
+  EXPECT_EQ(reply_of<performed>(given).error(), errc::unavailable);
+  EXPECT_EQ(reply_of<performed>(waiting).error(), errc::unavailable);
+}
+
 TEST_F(worker_pool_test, UsesAllItsWorkersAndEndsWithThem) {
   auto pool = spawn(3, 10);
   EXPECT_EQ(number(pool, "idle"), 3);
