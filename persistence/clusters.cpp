@@ -2,6 +2,7 @@
 
 #include "persistence/sql.hpp"
 #include "persistence/usage_days.hpp"
+#include "persistence/usage_months.hpp"
 
 namespace binnacle::persistence {
 
@@ -137,7 +138,8 @@ result<done> assign_project(transaction& tx, const project& p, time_point now) {
   for (auto row : exec(tx, attribute_usage, p.owner, p.cluster, p.name_space, now))
     days.insert(day_of(row[0]));
   recompute_days(tx, p.cluster, days, p.name_space, now);
-  tx.touch({topic::usage, p.owner}); // also for the project's name
+  recompute_months(tx, p.owner); // they show the project's name
+  tx.touch({topic::usage, p.owner});
   return done{};
 }
 

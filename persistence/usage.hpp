@@ -6,6 +6,7 @@
 #include "config/base/ids.hpp"
 #include "config/base/time.hpp"
 #include "config/prices.hpp"
+#include "persistence/query.hpp"
 #include "persistence/transaction.hpp"
 
 #include <optional>
@@ -78,6 +79,8 @@ struct usage_totals {
   decimal latest_offline_gb{};
   decimal max_storage_gb{}; // largest online + offline of a day
   std::optional<time_point> last_update{};
+
+  bool operator==(const usage_totals&) const = default;
 };
 /// Days from `from` to `to`, both included.
 result<usage_totals> usage_between(transaction&, const user_id&, date from, date to);
@@ -103,17 +106,20 @@ struct project_row {
   std::optional<decimal> cpu_efficiency{};
   std::optional<decimal> ram_efficiency{};
   std::optional<time_point> updated_at{};
+
+  bool operator==(const project_row&) const = default;
 };
 /// A user's projects on one day, by name.
 result<std::vector<project_row>> projects_on(transaction&, const user_id&, date day);
 
-/// What GET /api/usage shows, in one statement: totals of the month up to `today`, and today's
-/// projects.
+/// What GET /api/usage shows, in one row: totals of the month that `today` is in, and today's
+/// projects. Nothing is booked for days to come, so the month's totals are those up to today; where
+/// a node with a faster clock has begun the next day of the month, that day's projects are today's.
 struct month_summary {
   usage_totals totals{};
   std::vector<project_row> today{};
 };
-result<month_summary> month_summary_of(transaction&, const user_id&, date today);
+query<month_summary> month_summary_of(const user_id&, date today);
 
 /// For admins: today's bookings per user and per namespace.
 struct health_user_row {

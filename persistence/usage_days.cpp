@@ -1,6 +1,7 @@
 #include "persistence/usage_days.hpp"
 
 #include "persistence/sql.hpp"
+#include "persistence/usage_months.hpp"
 
 namespace binnacle::persistence {
 
@@ -122,6 +123,7 @@ void recompute_days(transaction& tx, const cluster_id& cluster, const std::set<d
     tx.touch({topic::usage, user_id{who}});
   }
   exec(tx, user_days, users, their_days, now);
+  recompute_months(tx, concerned);
 }
 
 } // namespace binnacle::persistence

@@ -1,13 +1,14 @@
+#include "config/base/json.hpp"
 #include "persistence/sql.hpp"
 #include "persistence/usage.hpp"
 
-#include <map>
-#include <set>
+#include <boost/json/value.hpp>
 
 namespace binnacle::persistence {
 namespace {
 
-quantities quantities_of(const pqxx::row& row, int at) {
+template <class Row>
+quantities quantities_of(const Row& row, int at) {
   return {.cpu_hours = decimal_of(row[at]),
           .gpu_hours = decimal_of(row[at + 1]),
           .ram_gb_hours = decimal_of(row[at + 2]),
@@ -15,7 +16,8 @@ quantities quantities_of(const pqxx::row& row, int at) {
           .offline_gb_hours = decimal_of(row[at + 4])};
 }
 
-charge charge_of(const pqxx::row& row, int at) {
+template <class Row>
+charge charge_of(const Row& row, int at) {
   return {.credits = decimal_of(row[at]),
           .compute_cost = decimal_of(row[at + 1]),
           .storage_cost = decimal_of(row[at + 2])};
@@ -41,7 +43,8 @@ namespace {
 
 constexpr int totals_columns = 14;
 
-usage_totals totals_of(const pqxx::row& row) {
+template <class Row>
+usage_totals totals_of(const Row& row) {
   return {
       .used = quantities_of(row, 0),
       .cost = charge_of(row, 5),
@@ -54,7 +57,8 @@ usage_totals totals_of(const pqxx::row& row) {
   };
 }
 
-project_row project_of(const pqxx::row& row, int at) {
+template <class Row>
+project_row project_of(const Row& row, int at) {
   return {
       .name = text_of(row[at]),
       .name_space = text_of(row[at + 1]),
@@ -109,26 +113,49 @@ result<std::vector<project_row>> projects_on(transaction& tx, const user_id& who
   return out;
 }
 
-// The totals once per project of today, or once with an empty project.
+// No row is no usage; $3 keeps yesterday's projects from being today's.
 constexpr statement month_summary_row{"month_summary_of", R"sql(
-  SELECT totals.*, project.* FROM (SELECT )sql" TOTALS R"sql(
-    FROM usage_daily WHERE user_id = $1 AND day BETWEEN $2 AND $3
-  ) AS totals
-  LEFT JOIN LATERAL (SELECT coalesce(n.name, p.namespace) AS name, )sql" PROJECT R"sql(
-    FROM usage_project_daily p
-    LEFT JOIN user_projects n ON n.cluster_id = p.cluster_id AND n.namespace = p.namespace
-      AND n.user_id = p.user_id
-    WHERE p.user_id = $1 AND p.day = $3
-    ORDER BY 1, p.namespace, p.cluster_id
-  ) AS project ON true
+  SELECT cpu_hours, gpu_hours, ram_gb_hours, online_gb_hours, offline_gb_hours, credits,
+         compute_cost, storage_cost, most_online_gb, most_offline_gb, most_storage_gb, updated_at,
+         online_gb, offline_gb, CASE WHEN newest_day >= $3 THEN projects END
+  FROM usage_monthly WHERE user_id = $1 AND month = $2
 )sql"};
-result<month_summary> month_summary_of(transaction& tx, const user_id& who, date today) {
-  auto first = date{today.year() / today.month() / 1};
-  auto rows = exec(tx, month_summary_row, who, first, today);
-  month_summary out{.totals = totals_of(rows[0])};
-  for (auto row : rows)
-    if (!row[totals_columns].is_null()) out.today.push_back(project_of(row, totals_columns));
+
+namespace {
+
+/// A value of the array that usage_months.cpp makes of a project.
+cell cell_of(const boost::json::value& v) {
+  return {v.is_null() ? nullptr : v.as_string().c_str(), "projects"};
+}
+
+struct project_in_json {
+  const boost::json::array& values;
+  cell operator[](int at) const { return cell_of(values.at(static_cast<std::size_t>(at))); }
+};
+
+std::vector<project_row> projects_of(cell c) {
+  std::vector<project_row> out;
+  if (c.is_null()) return out;
+  auto document = json::parse(c.text);
+  if (!document) throw std::runtime_error{"column projects is no JSON"};
+  for (const auto& p : document->as_array()) {
+    project_in_json row{p.as_array()};
+    out.push_back(project_of(row, 0));
+  }
   return out;
+}
+
+month_summary read_month_summary(const rows& found) {
+  if (found.empty()) return {};
+  return {.totals = totals_of(found[0]), .today = projects_of(found[0][totals_columns])};
+}
+
+} // namespace
+
+query<month_summary> month_summary_of(const user_id& who, date today) {
+  auto day = [](date d) { return format_date(start_of(d)); };
+  auto first = date{today.year() / today.month() / 1};
+  return {month_summary_row, {who.value, day(first), day(today)}, read_month_summary};
 }
 
 // Admins' view of a day. Four statements that agree when run in one snapshot.

@@ -45,8 +45,24 @@ export async function seedUsage(postgres, user) {
            sum(online_gb_hours), sum(offline_gb_hours), sum(online_gb), sum(offline_gb),
            sum(credits), sum(compute_cost), sum(storage_cost), now(), max(updated_at)
     from usage_project_daily where user_id = '${user}' group by user_id, day;
+    insert into usage_monthly
+    select m.*, d.online_storage_gb, d.offline_storage_gb, (
+      select json_agg(json_build_array(
+        namespace, namespace, cpu_hours::text, gpu_hours::text, ram_gb_hours::text,
+        online_gb_hours::text, offline_gb_hours::text, credits::text, compute_cost::text,
+        storage_cost::text, online_gb::text, offline_gb::text, cpu_efficiency::text,
+        ram_efficiency::text, updated_at::text) order by namespace)
+      from usage_project_daily p where p.user_id = m.user_id and p.day = m.newest_day)
+    from (
+      select user_id, date_trunc('month', day)::date, sum(opencost_cpu_hours),
+             sum(opencost_gpu_hours), sum(opencost_ram_gb_hours), sum(online_storage_gb_hours),
+             sum(offline_storage_gb_hours), sum(total_credits), sum(compute_cost),
+             sum(storage_cost), max(online_storage_gb), max(offline_storage_gb),
+             max(online_storage_gb + offline_storage_gb), max(updated_at), max(day) as newest_day
+      from usage_daily where user_id = '${user}' group by 1, 2) m
+    join usage_daily d on d.user_id = m.user_id and d.day = m.newest_day;
     commit;
-    analyze usage_project_daily, usage_daily, user_projects`);
+    analyze usage_project_daily, usage_daily, usage_monthly, user_projects`);
 }
 
 /** Gives the namespaces of a cluster to the owners, in turn. */

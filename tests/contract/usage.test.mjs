@@ -168,11 +168,11 @@ test('the method is checked before the caller', async () => {
 
 test('a failure in the database is 500 in the route\'s words, and tells nothing else', async () => {
   const fresh = await service.token('eve@example.com'); // nothing of hers is cached
-  service.sql('ALTER TABLE usage_daily RENAME TO hidden');
+  service.sql('ALTER TABLE usage_monthly RENAME TO hidden');
   try {
     expect(await usage(fresh), 500, { error: 'Failed to fetch usage data' });
   } finally {
-    service.sql('ALTER TABLE hidden RENAME TO usage_daily');
+    service.sql('ALTER TABLE hidden RENAME TO usage_monthly');
   }
   expect(await usage(fresh), 200);
   assert.ok(subjectOf(fresh).startsWith('usr_'));

@@ -160,7 +160,7 @@ class Installation {
   /// Holds the usage tables for a while, so that whoever reads usage waits; ends with the test.
   async lockUsage(seconds) {
     const child = spawn(join(POSTGRES, 'psql'), ['-XAtq', '-c', 'BEGIN; LOCK TABLE usage_daily, ' +
-      `usage_project_daily IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(${seconds}); COMMIT`, this.url],
+      `usage_project_daily, usage_monthly IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(${seconds}); COMMIT`, this.url],
     { stdio: 'ignore' });
     this.running.push({ child });
     await eventually('the tables are locked', () => this.sql('SELECT count(*) FROM pg_locks ' +

@@ -184,6 +184,19 @@ public:
     quantities by_day;
     for (const auto& d : months) by_day += d.used;
     RC_ASSERT(by_day == total(a_).first);
+    check_months(a_);
+    check_months(b_);
+  }
+  /// The row of a month is what its days say.
+  void check_months(const user_id& who) {
+    auto month = must(db_->ask(month_summary_of(who, last_day)));
+    auto [days, projects] = must(reading(*db_, [&](transaction& tx) {
+      auto both = std::pair{must(usage_between(tx, who, first_day, last_day)),
+                            must(projects_on(tx, who, last_day))};
+      return result<decltype(both)>{std::move(both)};
+    }));
+    RC_ASSERT(month.totals == days);
+    RC_ASSERT(month.today == projects);
   }
   const user_id& a() const { return a_; }
 

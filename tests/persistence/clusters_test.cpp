@@ -163,6 +163,20 @@ TEST_F(Clusters, AttributeUsageBookedBeforeTheNamespaceHadAnOwner) {
   EXPECT_EQ(unresolved, (std::vector<std::string>{"other"}));
 }
 
+TEST_F(Clusters, ShowUsageUnderTheNewNameOfAProject) {
+  must(assign("a", "ns", "Old \"name\""));
+  must(writing(db, [&](transaction& tx) {
+    return book_usage(tx, {"cls_1"}, {{.hour = start_of_day(now), .rows = {{.name_space = "ns"}}}},
+                      now);
+  }));
+  auto shown = [&] { return must(db.ask(month_summary_of({"a"}, date_of(now)))).today.at(0).name; };
+  EXPECT_EQ(shown(), "Old \"name\"");
+
+  must(assign("a", "ns", "Neu: Übersicht"));
+
+  EXPECT_EQ(shown(), "Neu: Übersicht");
+}
+
 TEST_F(Clusters, LoseNoUsageWhenBookingRacesWithAnAssignment) {
   auto hour = start_of_day(now);
   for (int round = 0; round < 10; ++round) {

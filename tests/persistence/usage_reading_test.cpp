@@ -31,10 +31,7 @@ protected:
   void book(const std::vector<hour_of_usage>& hours, time_point now = midnight) {
     must(writing(db, [&](transaction& tx) { return book_usage(tx, cls, hours, now); }));
   }
-  month_summary summary() {
-    return must(run_in(db, access::read,
-                       [](transaction& tx) { return month_summary_of(tx, {"a"}, today); }));
-  }
+  month_summary summary() { return must(db.ask(month_summary_of({"a"}, today))); }
 };
 
 TEST_F(UsageReading, OfNothingIsZero) {
@@ -87,6 +84,20 @@ TEST_F(UsageReading, OfAMonthHasTotalsSnapshotsAndTodaysProjects) {
   EXPECT_EQ(s.today[1].online_gb, decimal{20});
   EXPECT_EQ(s.today[1].cpu_efficiency, number("0.5"));
   EXPECT_EQ(s.today[1].cost.compute_cost, number("0.35"));
+}
+
+TEST_F(UsageReading, OfADayWithoutBookingsShowsTheMonthButNoProjects) {
+  book({{.hour = midnight, .rows = {{.name_space = "ns-1", .cpu_hours = decimal{2}}}}});
+  auto on = [&](date day) { return must(db.ask(month_summary_of({"a"}, day))); };
+
+  auto tomorrow = on(date_of(midnight + 24h));
+  EXPECT_EQ(tomorrow.totals.used.cpu_hours, decimal{2});
+  EXPECT_TRUE(tomorrow.today.empty());
+
+  EXPECT_EQ(on(today).today.size(), 1u);
+  // A clock that is behind: the newest day is shown.
+  EXPECT_EQ(on(yesterday).today.size(), 1u);
+  EXPECT_EQ(on(date_of(midnight + 24h * 31)).totals, usage_totals{});
 }
 
 TEST_F(UsageReading, AgreesWhicheverWayItIsAsked) {
