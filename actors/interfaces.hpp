@@ -84,6 +84,15 @@ using stripe_actor = caf::typed_actor<
     // INTERNAL: there may be a token for the next call.
     caf::reacts_to<caf::tick_atom>, caf::replies_to<get_status>::with<status>>;
 
+/// Who a user is to Stripe: one customer and one subscription for usage, however often and from
+/// wherever they are asked for.
+using billing_actor = caf::typed_actor<
+    // Both reply with what there is in the end. errc::not_found: no such user; errc::forbidden: a
+    // team member, whose owner pays; otherwise the fault of Stripe's call (stripe.hpp).
+    caf::replies_to<ensure_customer>::with<customer_account>,
+    // Also errc::unprocessable: no active product has a price at Stripe.
+    caf::replies_to<ensure_subscription>::with<subscription_state>>;
+
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
 

@@ -171,6 +171,24 @@ struct stripe_call_due {
   std::int64_t attempt = 0;
 };
 
+// -- billing accounts ---------------------------------------------------------------------------
+
+/// The user's customer at Stripe, made if there is none.
+struct ensure_customer {
+  user_id who{};
+};
+struct customer_account {
+  std::string id{}; // cus_…
+};
+/// The user's subscription that bills usage, made (with the customer) if there is none that lives.
+struct ensure_subscription {
+  user_id who{};
+};
+struct subscription_state {
+  std::string id{};     // sub_…
+  std::string status{}; // Stripe's
+};
+
 // -- supervision --------------------------------------------------------------------------------
 
 struct get_status {};
@@ -260,6 +278,22 @@ typename I::result_type inspect(I& f, stripe_call_due& x) {
   return f(caf::meta::type_name("stripe_call_due"), x.id, x.attempt);
 }
 template <class I>
+typename I::result_type inspect(I& f, ensure_customer& x) {
+  return f(caf::meta::type_name("ensure_customer"), x.who.value);
+}
+template <class I>
+typename I::result_type inspect(I& f, customer_account& x) {
+  return f(caf::meta::type_name("customer_account"), x.id);
+}
+template <class I>
+typename I::result_type inspect(I& f, ensure_subscription& x) {
+  return f(caf::meta::type_name("ensure_subscription"), x.who.value);
+}
+template <class I>
+typename I::result_type inspect(I& f, subscription_state& x) {
+  return f(caf::meta::type_name("subscription_state"), x.id, x.status);
+}
+template <class I>
 typename I::result_type inspect(I& f, get_status&) {
   return f(caf::meta::type_name("get_status"));
 }
@@ -310,6 +344,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_answer))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::make_http_call))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_call_due))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::ensure_customer))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::customer_account))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::ensure_subscription))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::subscription_state))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::get_status))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::status))
 

@@ -33,6 +33,7 @@ struct services {
   pool_actor compute{}; // blocking jobs without one: password hashes, signatures
   usage_collector_actor usage_collector{};
   stripe_actor stripe{};
+  billing_actor billing{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

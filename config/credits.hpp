@@ -3,6 +3,7 @@
 
 #include "config/base/time.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -12,6 +13,9 @@ namespace binnacle {
 inline constexpr std::int64_t tenths_per_credit = 10;
 /// At most this much at once, so that sums stay in range: 100 billion credits.
 inline constexpr std::int64_t most_tenths = 1'000'000'000'000;
+
+/// What is sold at once, in credits.
+inline constexpr std::array<std::int64_t, 3> credit_packs{100, 500, 1'500};
 
 /// In credits, for people: 125 is "12.5", 120 is "12".
 std::string format_credits(std::int64_t tenths);

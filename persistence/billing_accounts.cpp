@@ -149,6 +149,14 @@ result<std::optional<subscription>> find_subscription(transaction& tx, const std
 
 // -- plans ---------------------------------------------------------------------------------------
 
+// Not FOR UPDATE: rows that refer to the user may still be added.
+constexpr statement held_account{"hold_account",
+                                 "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE"};
+result<done> hold_account(transaction& tx, const user_id& who) {
+  if (exec(tx, held_account, who).empty()) return missing("User not found");
+  return done{};
+}
+
 constexpr statement new_plan{"set_plan", R"sql(
   WITH found AS (SELECT id, plan FROM users WHERE id = $1 FOR UPDATE),
   changed AS (

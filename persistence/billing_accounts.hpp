@@ -58,6 +58,9 @@ result<std::optional<subscription>> newest_subscription(transaction&, const user
 /// Whose it is; nothing when it is not known.
 result<std::optional<subscription>> find_subscription(transaction&, const std::string& id);
 
+/// Until the transaction ends, nobody else who holds the account decides about its plan. not_found
+/// when there is no such user.
+result<done> hold_account(transaction&, const user_id&);
 /// free, pro, premium or enterprise; not_found when there is no such user. A change touches
 /// identity too.
 result<done> set_plan(transaction&, const user_id&, const std::string& plan, time_point now);

@@ -37,4 +37,24 @@ result<price_list> load_prices(transaction& tx, time_point at) {
   return history->at(at);
 }
 
+constexpr statement prices_at_stripe{"usage_prices", R"sql(
+  SELECT stripe_price_id FROM (
+    SELECT DISTINCT ON (product_type) product_type, stripe_price_id FROM stripe_products
+    WHERE active AND valid_from <= $1 AND stripe_price_id <> ''
+    ORDER BY product_type, valid_from DESC) newest
+  ORDER BY product_type
+)sql"};
+result<std::vector<std::string>> usage_prices(transaction& tx, time_point at) {
+  std::vector<std::string> out;
+  for (auto row : exec(tx, prices_at_stripe, at)) out.push_back(text_of(row[0]));
+  return out;
+}
+
+constexpr statement any_price_of_ours{"bills_usage", R"sql(
+  SELECT EXISTS (SELECT FROM stripe_products WHERE stripe_price_id = ANY ($1::text[]))
+)sql"};
+result<bool> bills_usage(transaction& tx, const std::vector<std::string>& prices) {
+  return truth_of(exec(tx, any_price_of_ours, array_of(prices))[0][0]);
+}
+
 } // namespace binnacle::persistence

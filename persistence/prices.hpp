@@ -5,6 +5,9 @@
 #include "config/prices.hpp"
 #include "persistence/transaction.hpp"
 
+#include <string>
+#include <vector>
+
 namespace binnacle::persistence {
 
 /// At every time the built-in list, with the newest active price of each product in place of the
@@ -13,5 +16,10 @@ namespace binnacle::persistence {
 result<price_history> load_price_history(transaction&);
 /// The list valid at `at`.
 result<price_list> load_prices(transaction&, time_point at);
+
+/// What usage is billed by at Stripe from `at` on: the price of each product that has one.
+result<std::vector<std::string>> usage_prices(transaction&, time_point at);
+/// Whether one of these is, or was, a product's price at Stripe.
+result<bool> bills_usage(transaction&, const std::vector<std::string>& prices);
 
 } // namespace binnacle::persistence

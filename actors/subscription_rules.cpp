@@ -1,0 +1,123 @@
+#include "actors/subscription_rules.hpp"
+
+#include "config/credits.hpp"
+#include "persistence/billing_accounts.hpp"
+#include "persistence/credits.hpp"
+#include "persistence/prices.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <tuple>
+
+namespace binnacle {
+namespace {
+
+using persistence::transaction;
+
+constexpr std::array<std::string_view, 3> plans{"pro", "premium", "enterprise"};
+/// A paused subscription was a trial, and keeps what the trial gave.
+constexpr std::array<std::string_view, 4> giving{"active", "trialing", "past_due", "paused"};
+constexpr std::array<std::string_view, 3> ended{"canceled", "unpaid", "incomplete_expired"};
+
+bool is_one_of(const auto& known, std::string_view text) {
+  return std::ranges::find(known, text) != known.end();
+}
+
+std::string note_of(const stripe::metadata& notes, const std::string& key) {
+  auto at = notes.find(key);
+  return at == notes.end() ? std::string{} : at->second;
+}
+
+result<std::string> kind_of(transaction& tx, const stripe::subscription& s,
+                            const catalogue& offers) {
+  if (auto noted = note_of(s.notes, "kind"); noted == "plan" || noted == "usage") return noted;
+  std::vector<std::string> prices;
+  for (const auto& item : s.items) {
+    if (!offers.plan_of(item.price).empty()) return "plan";
+    prices.push_back(item.price);
+  }
+  auto usage = persistence::bills_usage(tx, prices);
+  if (!usage) return usage.error();
+  return *usage ? "usage" : "plan";
+}
+
+/// Empty: none that we sell.
+std::string plan_of(const stripe::subscription& s, const catalogue& offers) {
+  for (const auto& item : s.items)
+    if (auto plan = offers.plan_of(item.price); is_one_of(plans, plan)) return plan;
+  auto noted = note_of(s.notes, "plan");
+  return is_one_of(plans, noted) ? noted : std::string{};
+}
+
+/// What the subscriptions that there are say about the plan; nothing: they leave it alone.
+std::optional<std::string> plan_by(const std::vector<persistence::subscription>& known) {
+  const persistence::subscription* giver = nullptr;
+  auto any_ended = false;
+  for (const auto& s : known) {
+    if (s.kind != "plan" || s.plan.empty()) continue;
+    any_ended = any_ended || is_one_of(ended, s.status);
+    if (!is_one_of(giving, s.status)) continue;
+    if (!giver || std::tie(giver->created_at, giver->id) < std::tie(s.created_at, s.id)) giver = &s;
+  }
+  if (giver) return giver->plan;
+  if (any_ended) return "free";
+  return {};
+}
+
+std::optional<std::int64_t> pack_of(const stripe::checkout_session& s) {
+  auto noted = note_of(s.notes, "pack");
+  for (auto pack : credit_packs)
+    if (noted == std::to_string(pack)) return pack;
+  return {};
+}
+
+} // namespace
+
+result<done> apply_subscription(transaction& tx, const user_id& who, const stripe::subscription& s,
+                                const catalogue& offers, time_point as_of, time_point now) {
+  // Two subscriptions of one user that change at once must see each other.
+  if (auto held = persistence::hold_account(tx, who); !held) return held;
+  auto kind = kind_of(tx, s, offers);
+  if (!kind) return kind.error();
+  persistence::subscription row{.id = s.id,
+                                .who = who,
+                                .customer = s.customer,
+                                .kind = *kind,
+                                .plan = *kind == "plan" ? plan_of(s, offers) : "",
+                                .status = s.status,
+                                .current_period_end = s.current_period_end,
+                                .cancel_at_period_end = s.cancel_at_period_end,
+                                .as_of = as_of,
+                                .created_at = s.created,
+                                .updated_at = now};
+  auto stored = persistence::upsert_subscription(tx, row, now);
+  if (!stored) return stored.error();
+  if (*kind != "plan") return done{};
+  auto known = persistence::subscriptions_of(tx, who);
+  if (!known) return known.error();
+  auto plan = plan_by(*known);
+  return plan ? persistence::set_plan(tx, who, *plan, now) : done{};
+}
+
+result<done> apply_credit_purchase(transaction& tx, const user_id& who,
+                                   const stripe::checkout_session& s, time_point now) {
+  if (s.mode != "payment" || note_of(s.notes, "purpose") != "credits") return done{};
+  if (s.payment_status != "paid") return done{};
+  auto pack = pack_of(s);
+  if (!pack)
+    return fault{errc::unprocessable, "Unknown pack of credits", "pack", "checkout " + s.id};
+  persistence::credit_grant grant{.source = "checkout:" + s.id,
+                                  .tenths = *pack * tenths_per_credit,
+                                  .expires_at = pack_expiry(s.created),
+                                  .occurred_at = s.created};
+  auto booked = persistence::grant_credits(tx, who, grant, now);
+  if (!booked) return booked.error();
+  return done{};
+}
+
+user_id user_of(const stripe::checkout_session& s) {
+  return {s.client_reference_id.empty() ? note_of(s.notes, "userId") : s.client_reference_id};
+}
+
+} // namespace binnacle
