@@ -26,7 +26,7 @@ describe('login budget', { timeout: 100_000 }, () => {
   before(async () => {
     ({ home, service } = await stage({ after: (f) => cleanups.push(f) }, {
       BINNACLE_RATE_LIMIT_SCALE: '1', BINNACLE_SESSION_IDLE: '1s', BINNACLE_LIMITS_GATEWAY_LOGIN: '4/300s',
-      BINNACLE_LIMITS_PLATFORM_DEFAULT: '100000/60s',
+      BINNACLE_LIMITS_PLATFORM_DEFAULT: '100000/60s', BINNACLE_LIMITS_LOGIN_FAILURES: '1000/60s',
     }));
   });
   after(() => cleanups.forEach((f) => f()));
