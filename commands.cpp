@@ -47,13 +47,14 @@ bool is_email(const std::string& text) {
 /// A line on standard error that is drawn over and over; nothing when that is no terminal.
 class progress_bar {
 public:
+  explicit progress_bar(const char* unit) : unit_{unit} {}
   void show(std::int64_t finished, std::int64_t total) {
     if (!terminal_ || total <= 0) return;
     constexpr std::int64_t width = 40;
     auto filled = width * finished / total;
     std::string bar(static_cast<std::size_t>(filled), '#');
     bar.append(static_cast<std::size_t>(width - filled), '.');
-    std::cerr << "\r[" << bar << "] " << finished << "/" << total << " hours" << std::flush;
+    std::cerr << "\r[" << bar << "] " << finished << "/" << total << " " << unit_ << std::flush;
     drawn_ = true;
   }
   ~progress_bar() {
@@ -61,6 +62,7 @@ public:
   }
 
 private:
+  const char* unit_;
   bool terminal_ = ::isatty(STDERR_FILENO) == 1;
   bool drawn_ = false;
 };
@@ -73,6 +75,26 @@ int with_database(settings& config, const std::function<int(persistence::databas
     return complain(applied.error());
   persistence::database db{(*installed)->database()};
   return body(db);
+}
+
+/// Runs `body` beside the service's actors, without timers and without a listener. What is being
+/// done is counted in `unit`s on a terminal.
+int with_service(settings config, const char* unit,
+                 const std::function<int(http::service&)>& body) {
+  auto installed = installation::open(config);
+  if (!installed) return complain(installed.error());
+  if (auto applied = persistence::migrate((*installed)->database()); !applied)
+    return complain(applied.error());
+  progress_bar bar{unit};
+  http::service_options parts;
+  parts.listen = false;
+  parts.timers = false;
+  parts.on_progress = [&](std::int64_t finished, std::int64_t total) { bar.show(finished, total); };
+  auto started = http::service::start(config, parts);
+  if (!started) return complain(started.error());
+  auto code = body(**started);
+  (*started)->stop();
+  return code;
 }
 
 } // namespace
@@ -147,33 +169,41 @@ int collect(settings config, const collect_options& options) {
     request.from = unix_seconds(*from);
     request.to = unix_seconds(*to);
   }
-  auto installed = installation::open(config);
-  if (!installed) return complain(installed.error());
-  if (auto applied = persistence::migrate((*installed)->database()); !applied)
-    return complain(applied.error());
-  progress_bar bar;
-  http::service_options parts;
-  parts.listen = false;
-  parts.timers = false;
-  parts.on_progress = [&](std::int64_t finished, std::int64_t total) { bar.show(finished, total); };
-  auto started = http::service::start(config, parts);
-  if (!started) return complain(started.error());
-  auto code = static_cast<int>(failed);
-  {
-    caf::scoped_actor me{(*started)->system()};
-    me->request((*started)->app().usage_collector, caf::infinite, request)
+  return with_service(std::move(config), "hours", [&](http::service& running) {
+    auto code = static_cast<int>(failed);
+    caf::scoped_actor me{running.system()};
+    me->request(running.app().usage_collector, caf::infinite, request)
         .receive(
             [&](const collection& c) {
               std::cout << c.report << "\n";
               code = c.failed == 0 ? ok : failed;
             },
             [&](const caf::error& e) {
-              std::cerr << "binnacle: the collection failed: " << (*started)->system().render(e)
+              std::cerr << "binnacle: the collection failed: " << running.system().render(e)
                         << "\n";
             });
-  }
-  (*started)->stop();
-  return code;
+    return code;
+  });
+}
+
+int sync_stripe(settings config, bool dry_run) {
+  if (!config.stripe.configured() && !dry_run)
+    return complain({errc::bad_request, "stripe_not_configured: set STRIPE_SECRET_KEY"});
+  return with_service(std::move(config), "reports", [&](http::service& running) {
+    auto code = static_cast<int>(failed);
+    caf::scoped_actor me{running.system()};
+    me->request(running.app().meter_sync, caf::infinite, sync_meters{.dry_run = dry_run})
+        .receive(
+            [&](const meter_sync& s) {
+              std::cout << s.report << "\n";
+              code = s.failed == 0 ? ok : failed;
+            },
+            [&](const caf::error& e) {
+              std::cerr << "binnacle: usage could not be reported: " << running.system().render(e)
+                        << "\n";
+            });
+    return code;
+  });
 }
 
 int token(settings config, const std::string& address, bool admin) {

@@ -30,6 +30,8 @@ struct collect_options {
   bool dry_run = false;
 };
 int collect(settings config, const collect_options& options);
+/// Reports booked usage to Stripe's meters, or tells what would be reported.
+int sync_stripe(settings config, bool dry_run);
 /// Prints an access token of the user with this email, making the user if there is none.
 int token(settings config, const std::string& email, bool admin);
 /// Adds a user who logs in with a password read from standard input.

@@ -84,6 +84,13 @@ int main(int argc, char** argv) {
   collect->callback(
       [&] { command = [&](settings s) { return commands::collect(std::move(s), range); }; });
 
+  auto* sync = add("sync-stripe", "report booked usage to Stripe's meters");
+  bool sync_dry_run = false;
+  sync->add_flag("--dry-run", sync_dry_run, "only list what would be reported");
+  sync->callback([&] {
+    command = [&](settings s) { return commands::sync_stripe(std::move(s), sync_dry_run); };
+  });
+
   auto* token = add("token", "print an access token of a user");
   std::string email;
   bool admin = false;

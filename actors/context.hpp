@@ -74,11 +74,12 @@ public:
     return compute_call<value>{scope_, app.compute, patience(),
                                std::function<value()>{std::move(f)}};
   }
-  /// co_await ctx.ask<collection>(ctx.app.usage_collector, collect_usage{}).
+  /// co_await ctx.ask<collection>(ctx.app.usage_collector, collect_usage{}). With `spare`, that
+  /// much of the request's time is left for an answer when there is no reply.
   template <class T, class Handle, class Message>
-  auto ask(Handle to, Message message) {
+  auto ask(Handle to, Message message, caf::timespan spare = {}) {
     return asking<T, std::remove_pointer_t<session_actor::pointer>, Handle, Message>{
-        scope_, self_, std::move(to), patience(), std::move(message)};
+        scope_, self_, std::move(to), patience() - spare, std::move(message)};
   }
   /// co_await ctx.stripe(stripe::get_customer(id), stripe::read_customer): an object, or why not
   /// (actors/stripe.hpp says what each fault means).

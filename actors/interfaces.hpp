@@ -93,6 +93,14 @@ using billing_actor = caf::typed_actor<
     // Also errc::unprocessable: no active product has a price at Stripe.
     caf::replies_to<ensure_subscription>::with<subscription_state>>;
 
+/// Reports booked usage to Stripe's meters.
+using meter_sync_actor = caf::typed_actor<
+    // One run at a time, others wait their turn. errc::internal: Stripe is not configured;
+    // errc::overloaded: too many wait.
+    caf::replies_to<sync_meters>::with<meter_sync>,
+    // INTERNAL: a second has passed.
+    caf::reacts_to<caf::tick_atom>>;
+
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
 

@@ -189,6 +189,20 @@ struct subscription_state {
   std::string status{}; // Stripe's
 };
 
+// -- meters --------------------------------------------------------------------------------------
+
+/// Report booked usage to Stripe's meters.
+struct sync_meters {
+  bool plan = true;     // also usage that has no report yet; else only what is under way
+  bool dry_run = false; // only tell what would be planned
+};
+/// The outcome as JSON, in the shape that `POST /api/billing/sync-stripe` answers with.
+struct meter_sync {
+  std::int64_t successful = 0; // users' days
+  std::int64_t failed = 0;     // users' days with a report that was not certainly delivered
+  std::string report{};        // JSON
+};
+
 // -- supervision --------------------------------------------------------------------------------
 
 struct get_status {};
@@ -294,6 +308,14 @@ typename I::result_type inspect(I& f, subscription_state& x) {
   return f(caf::meta::type_name("subscription_state"), x.id, x.status);
 }
 template <class I>
+typename I::result_type inspect(I& f, sync_meters& x) {
+  return f(caf::meta::type_name("sync_meters"), x.plan, x.dry_run);
+}
+template <class I>
+typename I::result_type inspect(I& f, meter_sync& x) {
+  return f(caf::meta::type_name("meter_sync"), x.successful, x.failed, x.report);
+}
+template <class I>
 typename I::result_type inspect(I& f, get_status&) {
   return f(caf::meta::type_name("get_status"));
 }
@@ -348,6 +370,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::customer_account))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::ensure_subscription))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::subscription_state))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::sync_meters))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::meter_sync))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::get_status))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::status))
 

@@ -34,6 +34,7 @@ struct services {
   usage_collector_actor usage_collector{};
   stripe_actor stripe{};
   billing_actor billing{};
+  meter_sync_actor meter_sync{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

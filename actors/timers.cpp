@@ -39,9 +39,11 @@ struct run_outcome {
   std::optional<seconds> again_in{};
 };
 
+struct timers_state;
 struct schedule {
   const char* name;
-  milliseconds interval{};
+  task<run_outcome> (timers_state::*run)();
+  persistence::timer_rhythm rhythm{};
   milliseconds jitter{};
   milliseconds lease{};
   bool always = false; // run at the next chance even if no run is due
@@ -81,7 +83,7 @@ struct timers_state : actor_scope<timers_actor::base> {
   task<time_point> run_if_due(schedule& s) {
     std::string timer = s.name;
     auto claim =
-        bind_sql(config.books.claim, timer, app->node, s.interval, s.lease, app->time->now());
+        bind_sql(config.books.claim, timer, app->node, s.rhythm, s.lease, app->time->now());
     auto claimed = co_await storage_call<bool>{*this, app->storage, storage_patience, access::write,
                                                std::move(claim)};
     if (!claimed) co_return app->time->now() + soon;
@@ -89,7 +91,7 @@ struct timers_state : actor_scope<timers_actor::base> {
       co_return std::min<time_point>(next_of(s), app->time->now() + second_look);
 
     s.always = false;
-    auto outcome = co_await run(s);
+    auto outcome = co_await (this->*s.run)();
     if (*claimed) {
       auto finish = bind_sql(config.books.finish, timer, app->node, outcome.json, app->time->now());
       auto finished = co_await storage_call<done>{*this, app->storage, storage_patience,
@@ -100,11 +102,6 @@ struct timers_state : actor_scope<timers_actor::base> {
     if (!outcome.again_in) co_return next_of(s);
     s.always = true;
     co_return std::min<time_point>(next_of(s), app->time->now() + *outcome.again_in);
-  }
-
-  task<run_outcome> run(schedule& s) {
-    if (&s == &schedules[collecting]) co_return co_await collect();
-    co_return co_await sweep();
   }
 
   task<run_outcome> collect() {
@@ -127,6 +124,22 @@ struct timers_state : actor_scope<timers_actor::base> {
     co_return std::move(out);
   }
 
+  task<run_outcome> sync_meters_daily() { return report_meters({}); }
+  task<run_outcome> resend_meters() { return report_meters({.plan = false}); }
+
+  task<run_outcome> report_meters(sync_meters what) {
+    run_outcome out;
+    auto got = co_await asking<meter_sync, timers_actor::base, meter_sync_actor, sync_meters>{
+        *this, self(), app->meter_sync, collection_patience, what};
+    if (got) {
+      out.json = std::move(got->report);
+    } else {
+      out.json = json::to_text(json::object{{"error", describe(got.error().code).name}});
+      out.again_in = second_look;
+    }
+    co_return std::move(out);
+  }
+
   task<run_outcome> sweep() {
     run_outcome out;
     auto body = bind_sql(config.books.sweep, app->time->now());
@@ -141,8 +154,7 @@ struct timers_state : actor_scope<timers_actor::base> {
 
   /// The next multiple of the interval, where runs become due, and a bit.
   time_point next_of(const schedule& s) {
-    auto now = std::chrono::floor<milliseconds>(app->time->now());
-    auto next = now - now.time_since_epoch() % s.interval + s.interval;
+    auto next = s.rhythm.next_after(app->time->now());
     auto bit = static_cast<double>(s.jitter.count()) * config.random();
     return next + milliseconds{static_cast<std::int64_t>(bit)};
   }
@@ -170,7 +182,6 @@ struct timers_state : actor_scope<timers_actor::base> {
           .Set(static_cast<double>(unix_seconds(*when)));
   }
 
-  static constexpr std::size_t collecting = 0;
   services* app = nullptr;
   timers_config config{};
   std::vector<schedule> schedules{}; // never resized while a frame refers to one
@@ -189,14 +200,31 @@ timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> 
   state.config = std::move(config);
   if (!state.config.random) state.config.random = any_fraction();
   const auto& collector = app->config.collector;
-  state.schedules.push_back({.name = "collect",
-                             .interval = collector.interval,
-                             .jitter = collector.jitter,
-                             .lease = minutes{15},
-                             .always = true});
-  state.schedules.push_back(
-      {.name = "sweep", .interval = minutes{10}, .jitter = minutes{1}, .lease = minutes{2}});
-  if (!collector.enabled) state.schedules[timers_state::collecting].not_before = time_point::max();
+  if (collector.enabled)
+    state.schedules.push_back({.name = "collect",
+                               .run = &timers_state::collect,
+                               .rhythm = {collector.interval},
+                               .jitter = collector.jitter,
+                               .lease = minutes{15},
+                               .always = true});
+  state.schedules.push_back({.name = "sweep",
+                             .run = &timers_state::sweep,
+                             .rhythm = {minutes{10}},
+                             .jitter = minutes{1},
+                             .lease = minutes{2}});
+  if (app->config.stripe.configured()) {
+    state.schedules.push_back({.name = "sync-stripe",
+                               .run = &timers_state::sync_meters_daily,
+                               .rhythm = {hours{24}, hours{3}},
+                               .jitter = minutes{1},
+                               .lease = minutes{15}});
+    // Reports whose outcome is unknown must be repeated within hours, not a day later.
+    state.schedules.push_back({.name = "resend-meters",
+                               .run = &timers_state::resend_meters,
+                               .rhythm = {hours{1}},
+                               .jitter = minutes{5},
+                               .lease = minutes{15}});
+  }
   self->send(timers_actor{self}, caf::tick_atom_v);
   return {[self](caf::tick_atom) { self->state.tick(); }};
 }

@@ -20,7 +20,7 @@ namespace binnacle {
 struct timer_books {
   using tx = persistence::transaction;
   std::function<result<bool>(tx&, const std::string& name, const std::string& holder,
-                             milliseconds interval, milliseconds lease, time_point now)>
+                             persistence::timer_rhythm rhythm, milliseconds lease, time_point now)>
       claim = persistence::claim_timer;
   std::function<result<done>(tx&, const std::string& name, const std::string& holder,
                              const std::string& outcome, time_point now)>

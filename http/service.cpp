@@ -2,6 +2,7 @@
 
 #include "actors/front_end.hpp"
 #include "actors/identity.hpp"
+#include "actors/meter_sync.hpp"
 #include "actors/notifier.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
 #include "actors/stripe.hpp"
@@ -136,6 +137,12 @@ struct service::implementation {
         });
     app.stripe = keep_alive<stripe_actor>(
         "stripe", [&s, &a] { return spawn_stripe(s, stripe_config_of(a.config.stripe)); });
+    app.meter_sync =
+        keep_alive<meter_sync_actor>("meter-sync", [&s, &a, progress = options.on_progress] {
+          meter_sync_config sync;
+          sync.on_progress = progress;
+          return spawn_meter_sync(s, a, std::move(sync));
+        });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
     keep_alive<notifier_actor>("notifier", [&s, &a] {
@@ -174,6 +181,7 @@ struct service::implementation {
     app.identity = nullptr;
     app.usage_collector = nullptr;
     app.stripe = nullptr;
+    app.meter_sync = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);
@@ -254,8 +262,10 @@ result<std::unique_ptr<service>> service::start(settings config, service_options
   in.signals->async_wait([&in](boost::system::error_code error, int) {
     if (error) return;
     in.end_wait(true);
-    // A command that only collects waits for the collector, not for us.
-    if (!in.listener) caf::anon_send_exit(in.app.usage_collector, caf::exit_reason::user_shutdown);
+    // A command waits for the actor it has asked, not for us.
+    if (in.listener) return;
+    caf::anon_send_exit(in.app.usage_collector, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(in.app.meter_sync, caf::exit_reason::user_shutdown);
   });
   ::pthread_sigmask(SIG_UNBLOCK, &stop_signals(), nullptr);
   if (!options.listen) return out;

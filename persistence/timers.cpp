@@ -3,6 +3,11 @@
 
 namespace binnacle::persistence {
 
+time_point timer_rhythm::next_after(time_point now) const {
+  auto since = std::chrono::floor<std::chrono::milliseconds>(now.time_since_epoch()) - offset;
+  return time_point{since - since % every + every + offset};
+}
+
 // Due, and nobody at it whose lease still runs. A run that never finished is due at once. The row's
 // lock makes it one node's: the others see next_due moved on.
 constexpr statement claim{"claim_timer", R"sql(
@@ -16,13 +21,9 @@ constexpr statement claim{"claim_timer", R"sql(
   RETURNING name
 )sql"};
 result<bool> claim_timer(transaction& tx, const std::string& name, const std::string& holder,
-                         std::chrono::milliseconds interval, std::chrono::milliseconds lease,
-                         time_point now) {
-  if (interval.count() <= 0) return bad_field("interval", "The interval must be positive");
-  // The next multiple of the interval: an hourly timer is due at the full hour.
-  auto since_epoch = std::chrono::floor<std::chrono::milliseconds>(now.time_since_epoch());
-  time_point next{since_epoch - since_epoch % interval + interval};
-  return !exec(tx, claim, name, holder, now, now + lease, next).empty();
+                         timer_rhythm rhythm, std::chrono::milliseconds lease, time_point now) {
+  if (rhythm.every.count() <= 0) return bad_field("interval", "The interval must be positive");
+  return !exec(tx, claim, name, holder, now, now + lease, rhythm.next_after(now)).empty();
 }
 
 constexpr statement finish{"finish_timer", R"sql(

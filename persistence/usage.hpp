@@ -150,10 +150,16 @@ struct timer_run {
   std::optional<time_point> next_due{};
   std::string last_outcome{}; // JSON
 };
+/// Due at every multiple of `every` since 1970, and `offset` later: {24h, 3h} is 03:00 UTC.
+struct timer_rhythm {
+  std::chrono::milliseconds every{};
+  std::chrono::milliseconds offset{};
+
+  time_point next_after(time_point now) const;
+};
 /// True when this node may run now: due, and nobody else is at it. Sets next_due.
 result<bool> claim_timer(transaction&, const std::string& name, const std::string& holder,
-                         std::chrono::milliseconds interval, std::chrono::milliseconds lease,
-                         time_point now);
+                         timer_rhythm rhythm, std::chrono::milliseconds lease, time_point now);
 result<done> finish_timer(transaction&, const std::string& name, const std::string& holder,
                           const std::string& outcome_json, time_point now);
 result<std::vector<timer_run>> list_timers(transaction&);

@@ -33,6 +33,8 @@ constexpr route routes[]{
     {get,  "/api/pricing",                           &platform, who::anyone, platform_default, csrf::none,              get_pricing, kept_until(topic::prices)},
     {get,  "/api/usage/collect-opencost",            &platform, who::cron,   none,             csrf::none,              collect_opencost},
     {post, "/api/usage/collect-opencost",            &platform, who::cron,   none,             csrf::none,              collect_opencost},
+    {get,  "/api/billing/sync-stripe",               &platform, who::cron,   none,             csrf::none,              sync_stripe},
+    {post, "/api/billing/sync-stripe",               &platform, who::cron,   none,             csrf::none,              sync_stripe},
     {get,  "/api/admin/usage/check-opencost",        &platform, who::admin,  platform_default, csrf::none,              get_check_opencost},
     {get,  "/api/admin/usage/check-database",        &platform, who::admin,  platform_default, csrf::none,              get_check_database},
     {post, "/api/admin/usage/collect",               &platform, who::admin,  platform_default, csrf::origin_if_present, post_admin_collect},

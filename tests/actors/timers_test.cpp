@@ -29,12 +29,12 @@ protected:
   timer_books books() {
     timer_books out;
     out.claim = [this](auto&, const std::string& name, const std::string& holder,
-                       milliseconds interval, milliseconds lease, time_point now) -> result<bool> {
+                       persistence::timer_rhythm rhythm, milliseconds lease,
+                       time_point now) -> result<bool> {
       auto& mine = rows[name];
       auto due = mine.holder.empty() ? mine.next_due <= now : mine.until <= now;
       if (!due) return false;
-      auto since = std::chrono::floor<milliseconds>(now.time_since_epoch());
-      mine.next_due = time_point{since - since % interval + interval};
+      mine.next_due = rhythm.next_after(now);
       mine.holder = holder;
       mine.until = now + lease;
       ++mine.runs;

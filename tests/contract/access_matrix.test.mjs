@@ -28,6 +28,8 @@ const MATRIX = {
   'GET /api/pricing': { access: 'anyone', good: 200 },
   'GET /api/usage/collect-opencost': { access: 'cron', good: 200 },
   'POST /api/usage/collect-opencost': { access: 'cron', good: 200 },
+  'GET /api/billing/sync-stripe': { access: 'cron', good: 500 },
+  'POST /api/billing/sync-stripe': { access: 'cron', good: 500 },
   'GET /api/admin/usage/check-opencost': { access: 'admin', good: 200 },
   'GET /api/admin/usage/check-database': { access: 'admin', good: 200 },
   'POST /api/admin/usage/collect': { access: 'admin', good: 200, body: pastHour },

@@ -20,7 +20,7 @@ protected:
 
   bool claim(const char* holder, time_point now) {
     return must(writing(
-        db, [&](transaction& tx) { return claim_timer(tx, "collect", holder, 1h, 10min, now); }));
+        db, [&](transaction& tx) { return claim_timer(tx, "collect", holder, {1h}, 10min, now); }));
   }
   result<done> finish(const char* holder, time_point now) {
     return writing(db, [&](transaction& tx) {
@@ -60,7 +60,7 @@ TEST_F(Timers, AreClaimedByOneOfManyRacingNodes) {
       auto own = where.connect();
       auto name = std::to_string(i);
       if (must(writing(own, [&](transaction& tx) {
-            return claim_timer(tx, "collect", name, 1h, 10min, noon);
+            return claim_timer(tx, "collect", name, {1h}, 10min, noon);
           })))
         ++winners;
     });

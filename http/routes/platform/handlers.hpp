@@ -21,6 +21,9 @@ task<result<response>> get_pricing(context& ctx);
 task<result<response>> collect_opencost(context& ctx);
 task<result<response>> post_admin_collect(context& ctx);
 
+// meters.cpp
+task<result<response>> sync_stripe(context& ctx);
+
 // usage_health.cpp
 task<result<response>> get_check_opencost(context& ctx);
 task<result<response>> get_check_database(context& ctx);
