@@ -7,11 +7,19 @@
 namespace binnacle {
 
 fault to_fault(const caf::error& e) {
-  if (e == errc::overloaded) return {errc::overloaded};
   if (e == caf::sec::request_timeout) return {errc::timed_out};
-  if (e.category() == caf::atom("binnacle")) return {static_cast<errc>(e.code())};
+  if (e.category() == caf::atom("binnacle")) {
+    fault out{static_cast<errc>(e.code())};
+    if (const auto& texts = e.context(); texts.match_elements<std::string, std::string>()) {
+      out.text = texts.get_as<std::string>(0);
+      out.detail = texts.get_as<std::string>(1);
+    }
+    return out;
+  }
   return {errc::unavailable, {}, {}, "actor error " + caf::to_string(e)};
 }
+
+caf::error to_error(const fault& f) { return caf::make_error(f.code, f.text, f.detail); }
 
 namespace {
 

@@ -26,8 +26,11 @@ namespace persistence {
 enum class access;
 }
 
-/// The fault that a CAF error stands for: overloaded, timed_out, unavailable.
+/// The fault that a CAF error stands for: overloaded, timed_out, unavailable; or the one that
+/// to_error made it of.
 fault to_fault(const caf::error& e);
+/// A fault as an actor's reply, with its texts but without its field.
+caf::error to_error(const fault& f);
 
 /// A job that runs `body` in a transaction of its worker's database.
 class storage_job_base : public job {

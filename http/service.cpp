@@ -1,5 +1,6 @@
 #include "http/service.hpp"
 
+#include "actors/billing.hpp"
 #include "actors/front_end.hpp"
 #include "actors/identity.hpp"
 #include "actors/meter_sync.hpp"
@@ -143,6 +144,7 @@ struct service::implementation {
           sync.on_progress = progress;
           return spawn_meter_sync(s, a, std::move(sync));
         });
+    app.billing = keep_alive<billing_actor>("billing", [&s, &a] { return spawn_billing(s, a); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
     keep_alive<notifier_actor>("notifier", [&s, &a] {
@@ -180,6 +182,7 @@ struct service::implementation {
     app.window_keeper = nullptr;
     app.identity = nullptr;
     app.usage_collector = nullptr;
+    app.billing = nullptr;
     app.stripe = nullptr;
     app.meter_sync = nullptr;
     app.front_end = nullptr;

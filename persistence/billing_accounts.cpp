@@ -147,6 +147,62 @@ result<std::optional<subscription>> find_subscription(transaction& tx, const std
   return first_subscription(exec(tx, subscription_by_id, id));
 }
 
+// -- for admins -----------------------------------------------------------------------------------
+
+#define PAYERS                                                                                     \
+  "SELECT u.id, u.email, u.billing_mode, u.feature_flags, s.status FROM users u LEFT JOIN LATERAL" \
+  " (SELECT status FROM subscriptions WHERE user_id = u.id AND kind = 'usage'"                     \
+  " ORDER BY updated_at DESC, id DESC LIMIT 1) s ON true "
+
+namespace {
+
+std::vector<payer> payers_of(const pqxx::result& rows) {
+  std::vector<payer> out;
+  for (auto row : rows)
+    out.push_back({.who = {text_of(row[0])},
+                   .email = text_of(row[1]),
+                   .billing_mode = text_of(row[2]),
+                   .feature_flags = text_of(row[3]),
+                   .subscription_status = text_of(row[4])});
+  return out;
+}
+
+} // namespace
+
+constexpr statement all_payers{"list_payers", PAYERS "ORDER BY u.created_at DESC, u.id DESC"};
+result<std::vector<payer>> list_payers(transaction& tx) { return payers_of(exec(tx, all_payers)); }
+
+constexpr statement payer_by_id{"find_payer", PAYERS "WHERE u.id = $1"};
+result<std::optional<payer>> find_payer(transaction& tx, const user_id& who) {
+  auto found = payers_of(exec(tx, payer_by_id, who));
+  if (found.empty()) return std::optional<payer>{};
+  return std::optional{std::move(found.front())};
+}
+
+constexpr statement switch_prepaid{"set_prepaid", R"sql(
+  UPDATE users SET billing_mode = CASE WHEN $2::boolean THEN 'prepaid' ELSE 'postpaid' END,
+    feature_flags = feature_flags || jsonb_build_object('prepaid_enabled', $2::boolean),
+    updated_at = $3
+  WHERE id = $1
+)sql"};
+result<done> set_prepaid(transaction& tx, const user_id& who, bool prepaid, time_point now) {
+  if (exec(tx, switch_prepaid, who, prepaid, now).affected_rows() == 0)
+    return missing("User not found");
+  tx.touch({topic::identity, who});
+  tx.touch({topic::billing, who});
+  return done{};
+}
+
+constexpr statement unsubscribed_payers{"payers_without_subscription", PAYERS R"sql(
+  JOIN stripe_customers c ON c.user_id = u.id
+  WHERE u.account_owner_id IS NULL AND u.status = 'active'
+    AND coalesce(u.billing_mode, 'postpaid') = 'postpaid' AND s.status IS NULL
+  ORDER BY u.id
+)sql"};
+result<std::vector<payer>> payers_without_subscription(transaction& tx) {
+  return payers_of(exec(tx, unsubscribed_payers));
+}
+
 // -- plans ---------------------------------------------------------------------------------------
 
 // Not FOR UPDATE: rows that refer to the user may still be added.

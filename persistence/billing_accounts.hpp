@@ -58,6 +58,27 @@ result<std::optional<subscription>> newest_subscription(transaction&, const user
 /// Whose it is; nothing when it is not known.
 result<std::optional<subscription>> find_subscription(transaction&, const std::string& id);
 
+// -- for admins -----------------------------------------------------------------------------------
+
+/// How a user pays.
+struct payer {
+  user_id who{};
+  std::string email{};
+  std::string billing_mode{};        // prepaid, postpaid or empty
+  std::string feature_flags = "{}";  // JSON
+  std::string subscription_status{}; // of the usage subscription changed last; empty: none
+};
+/// Newest users first.
+result<std::vector<payer>> list_payers(transaction&);
+result<std::optional<payer>> find_payer(transaction&, const user_id&);
+/// prepaid with feature_flags.prepaid_enabled, or postpaid without. not_found. Touches identity.
+result<done> set_prepaid(transaction&, const user_id&, bool prepaid, time_point now);
+/// Active owners who pay afterwards, have a customer and never had a usage subscription; in the
+/// order of their ids.
+result<std::vector<payer>> payers_without_subscription(transaction&);
+
+// -- plans ---------------------------------------------------------------------------------------
+
 /// Until the transaction ends, nobody else who holds the account decides about its plan. not_found
 /// when there is no such user.
 result<done> hold_account(transaction&, const user_id&);

@@ -176,6 +176,42 @@ result<done> assign_cluster(transaction& tx, const user_id& who, const cluster_i
   return done{};
 }
 
+// Those who look for room take turns, so that no cluster gets more users than it has room for.
+constexpr statement turn_of_assignment{
+    "turn_of_assignment", "SELECT pg_advisory_xact_lock(hashtextextended('binnacle.clusters', 0))"};
+constexpr statement assignment_of{"assignment_of", R"sql(
+  SELECT u.account_owner_id, mine.cluster_id, owners.cluster_id
+  FROM users u
+  LEFT JOIN user_hopsworks_assignments mine ON mine.user_id = u.id
+  LEFT JOIN user_hopsworks_assignments owners ON owners.user_id = u.account_owner_id
+  WHERE u.id = $1
+)sql"};
+constexpr statement freest_cluster{"freest_cluster", R"sql(
+  SELECT c.id FROM clusters c
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS users FROM user_hopsworks_assignments a WHERE a.cluster_id = c.id) n
+  WHERE c.status = 'active' AND n.users < c.max_users
+  ORDER BY n.users, c.created_at, c.id LIMIT 1
+)sql"};
+result<cluster_id> assign_free_cluster(transaction& tx, const user_id& who, time_point now) {
+  auto refuse = [](const char* why) { return fault{errc::unprocessable, why, {}, {}}; };
+  exec(tx, turn_of_assignment);
+  auto found = exec(tx, assignment_of, who);
+  if (found.empty()) return missing("User not found");
+  cluster_id mine{text_of(found[0][1])};
+  if (!mine.empty()) return mine;
+  if (!text_of(found[0][0]).empty()) {
+    mine.value = text_of(found[0][2]);
+    if (mine.empty()) return refuse("Account owner must be assigned to a cluster first");
+  } else {
+    auto freest = exec(tx, freest_cluster);
+    if (freest.empty()) return refuse("No available clusters with capacity");
+    mine.value = text_of(freest[0][0]);
+  }
+  if (auto put = assign_cluster(tx, who, mine, user_id{}, now); !put) return put.error();
+  return mine;
+}
+
 constexpr statement users_cluster{"cluster_of_user", "SELECT " CLUSTER_COLUMNS R"sql(
   FROM user_hopsworks_assignments mine JOIN clusters c ON c.id = mine.cluster_id
   WHERE mine.user_id = $1

@@ -63,6 +63,11 @@ result<std::vector<project>> projects_of(transaction&, const user_id&);
 /// Puts the user on the cluster (user_hopsworks_assignments); the same again is fine.
 result<done> assign_cluster(transaction&, const user_id&, const cluster_id&,
                             const user_id& assigned_by, time_point now);
+/// The user's cluster; without one they are assigned one now: a team member their owner's, an owner
+/// the active cluster with the fewest users that has room (platform.md §4; who may have one at all,
+/// the caller knows). unprocessable "Account owner must be assigned to a cluster first" and "No
+/// available clusters with capacity".
+result<cluster_id> assign_free_cluster(transaction&, const user_id&, time_point now);
 result<std::optional<cluster>> cluster_of_user(transaction&, const user_id&);
 
 } // namespace binnacle::persistence

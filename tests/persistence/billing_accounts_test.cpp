@@ -210,5 +210,50 @@ TEST_F(BillingAccounts, HaveAFreePlanUntilSet) {
   EXPECT_EQ(nobody.error().code, errc::not_found);
 }
 
+TEST_F(BillingAccounts, ArePaidInAdvanceOrAfterwards) {
+  auto of_a = [&] {
+    return must(run_in(db, access::read, [](transaction& tx) { return find_payer(tx, {"a"}); }));
+  };
+  auto set = [](bool prepaid) {
+    return [prepaid](transaction& tx) { return set_prepaid(tx, {"a"}, prepaid, now); };
+  };
+
+  EXPECT_EQ(changes_of(set(true)),
+            (std::vector<change>{{topic::identity, {"a"}}, {topic::billing, {"a"}}}));
+  EXPECT_EQ(of_a()->billing_mode, "prepaid");
+  EXPECT_EQ(of_a()->feature_flags, R"({"prepaid_enabled": true})");
+  must(writing(db, set(false)));
+  EXPECT_EQ(of_a()->billing_mode, "postpaid");
+  auto nobody = writing(db, [](transaction& tx) { return set_prepaid(tx, {"c"}, true, now); });
+  EXPECT_EQ(nobody.error().code, errc::not_found);
+}
+
+TEST_F(BillingAccounts, WantASubscriptionForUsageOnce) {
+  auto missing_it = [&] {
+    std::vector<std::string> out;
+    for (const auto& p : must(run_in(db, access::read, payers_without_subscription)))
+      out.push_back(p.who.value);
+    return out;
+  };
+  using ids = std::vector<std::string>;
+  EXPECT_EQ(missing_it(), ids{}) << "nobody has a customer";
+  must(link("a", "cus_1"));
+  must(link("b", "cus_2"));
+  EXPECT_EQ(missing_it(), (ids{"a", "b"}));
+
+  store(pro("active", now));
+  EXPECT_EQ(missing_it(), (ids{"a", "b"})) << "a plan does not bill usage";
+  auto usage = pro("canceled", now);
+  usage.id = "sub_usage";
+  usage.kind = "usage";
+  store(usage);
+  EXPECT_EQ(missing_it(), ids{"b"}) << "one that was ended was ended on purpose";
+  for (const auto* other : {"billing_mode = 'prepaid'", "billing_mode = NULL, status = 'suspended'",
+                            "status = 'active', account_owner_id = 'a'"}) {
+    where.query(std::string{"UPDATE users SET "} + other + " WHERE id = 'b'");
+    EXPECT_EQ(missing_it(), ids{}) << other;
+  }
+}
+
 } // namespace
 } // namespace binnacle::persistence

@@ -109,6 +109,53 @@ TEST_F(Clusters, CountTheirUsers) {
   EXPECT_EQ(put("a", "nowhere").error().text, "Cluster not found");
 }
 
+TEST_F(Clusters, TakeAUserWhereTheFewestAre) {
+  auto change = [&](const char* id, std::int64_t room, const char* status) {
+    must(writing(db, [&](transaction& tx) {
+      return update_cluster(tx, {.id = {id}, .max_users = room, .status = status}, now);
+    }));
+  };
+  auto place = [&](const char* who) {
+    return writing(db, [&](transaction& tx) { return assign_free_cluster(tx, {who}, now); });
+  };
+  must(insert("cls_2", "second"));
+  must(insert("cls_3", "third"));
+  change("cls_1", 0, "active");
+  change("cls_3", 100, "maintenance");
+
+  EXPECT_EQ(must(place("a")), cluster_id{"cls_2"});
+  EXPECT_EQ(must(place("a")), cluster_id{"cls_2"}) << "who has one keeps it";
+  change("cls_2", 1, "active");
+  EXPECT_EQ(place("b").error().text, "No available clusters with capacity");
+  where.query("UPDATE users SET account_owner_id = 'a' WHERE id = 'b'");
+  EXPECT_EQ(must(place("b")), cluster_id{"cls_2"}) << "a member goes where the owner is";
+  where.query("DELETE FROM user_hopsworks_assignments");
+  EXPECT_EQ(place("b").error().text, "Account owner must be assigned to a cluster first");
+  EXPECT_EQ(place("nobody").error().code, errc::not_found);
+}
+
+TEST_F(Clusters, TakeNoMoreUsersAtOnceThanTheyHaveRoomFor) {
+  must(writing(db, [](transaction& tx) {
+    return update_cluster(tx, {.id = {"cls_1"}, .max_users = 1}, now);
+  }));
+  int placed = 0;
+  auto place = [&](const char* who, result<cluster_id>& out) {
+    auto own = where.connect();
+    out = writing(own, [&](transaction& tx) { return assign_free_cluster(tx, {who}, now); });
+  };
+
+  for (int round = 0; round < 10; ++round) {
+    where.query("DELETE FROM user_hopsworks_assignments");
+    result<cluster_id> a{fault{}}, b{fault{}};
+    std::thread other{[&] { place("a", a); }};
+    place("b", b);
+    other.join();
+    placed += (a ? 1 : 0) + (b ? 1 : 0);
+  }
+
+  EXPECT_EQ(placed, 10);
+}
+
 TEST_F(Clusters, GiveANamespaceToOneUser) {
   must(assign("a", "ns"));
   must(assign("a", "ns", "Renamed"));
