@@ -81,6 +81,14 @@ public:
     return asking<T, std::remove_pointer_t<session_actor::pointer>, Handle, Message>{
         scope_, self_, std::move(to), patience() - spare, std::move(message)};
   }
+  /// Such a call under way, to be waited for later, so that several are made at once. It waits for
+  /// no other call of its customer.
+  template <class T>
+  under_way<T> start_stripe(caf::timespan longest, stripe::call what,
+                            result<T> (*reader)(std::string_view)) {
+    what.customer.clear();
+    return {scope_, self_, app.stripe, std::min(longest, patience()), std::move(what), reader};
+  }
   /// co_await ctx.stripe(stripe::get_customer(id), stripe::read_customer): an object, or why not
   /// (actors/stripe.hpp says what each fault means).
   template <class T>

@@ -92,6 +92,35 @@ auto ask_stripe(async_scope& scope, Self* self, stripe_actor to, caf::timespan p
   return stripe_asking<T, Self>{scope, self, std::move(to), patience, std::move(what), read};
 }
 
+/// A call that is made at once; co_await, at most once, gives its outcome when it has come.
+template <class T>
+class under_way {
+public:
+  template <class Self>
+  under_way(async_scope& scope, Self* self, const stripe_actor& to, caf::timespan patience,
+            stripe::call what, result<T> (*read)(std::string_view)) {
+    auto take = [inside = inside_, &scope, read](const result<stripe_answer>& answer) {
+      auto body = body_of(answer);
+      inside->outcome = body ? read(*body) : result<T>{body.error()};
+      if (inside->waiter) scope.resume(inside->waiter);
+    };
+    self->request(to, patience, request_for(std::move(what), patience))
+        .then([take](const stripe_answer& a) { take(a); },
+              [take](const caf::error& e) { take(to_fault(e)); });
+  }
+  bool await_ready() const noexcept { return inside_->outcome.has_value(); }
+  void await_suspend(std::coroutine_handle<> waiter) { inside_->waiter = waiter; }
+  result<T> await_resume() { return std::move(*inside_->outcome); }
+
+private:
+  // Shared with the request, which may be answered when nobody waits any more.
+  struct state {
+    std::optional<result<T>> outcome{};
+    std::coroutine_handle<> waiter{};
+  };
+  std::shared_ptr<state> inside_ = std::make_shared<state>();
+};
+
 /// From a thread that may block, such as a command's.
 result<stripe_answer> ask_stripe(caf::scoped_actor& self, const stripe_actor& to,
                                  caf::timespan patience, stripe::call what);

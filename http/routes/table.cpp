@@ -19,7 +19,11 @@ using who = access;
 // from elsewhere is refused all the same where a cookie would do harm.
 // clang-format off
 constexpr route routes[]{
-    {get,  "/api/csrf", &hub, who::anyone, hub_api, csrf::none, get_csrf},
+    {get,  "/api/csrf",                      &hub, who::anyone, hub_api,              csrf::none,             get_csrf},
+    {get,  "/api/dashboard/billing-summary", &hub, who::user,   hub_api,              csrf::none,             get_billing_summary},
+    {post, "/api/billing/credits",           &hub, who::user,   hub_api,              csrf::origin_and_token, post_billing_credits},
+    {get,  "/api/billing/sync",              &hub, who::user,   hub_api,              csrf::none,             get_billing_sync},
+    {post, "/api/billing/session",           &hub, who::user,   hub_sensitive_action, csrf::origin_and_token, post_billing_session},
 
     {get,  "/api/setup",                &gateway, who::anyone, none,                    csrf::none,              get_setup},
     {post, "/api/setup",                &gateway, who::stranger, gateway_setup,           csrf::origin_if_present, post_setup},
@@ -30,6 +34,7 @@ constexpr route routes[]{
 
     {get,  "/api/usage",                             &platform, who::user,   platform_default, csrf::none,              get_usage,   kept_until(topic::usage)},
     {get,  "/api/billing",                           &platform, who::user,   platform_billing, csrf::none,              get_billing},
+    {post, "/api/billing/payment-method",            &platform, who::user,   platform_billing, csrf::origin_if_present, post_payment_method},
     {get,  "/api/pricing",                           &platform, who::anyone, platform_default, csrf::none,              get_pricing, kept_until(topic::prices)},
     {get,  "/api/usage/collect-opencost",            &platform, who::cron,   none,             csrf::none,              collect_opencost},
     {post, "/api/usage/collect-opencost",            &platform, who::cron,   none,             csrf::none,              collect_opencost},
@@ -44,6 +49,9 @@ constexpr route routes[]{
     {put,  "/api/admin/clusters",                    &platform, who::admin,  platform_default, csrf::origin_if_present, put_cluster},
     {post, "/api/admin/clusters/update-kubeconfig",  &platform, who::admin,  platform_default, csrf::origin_if_present, post_kubeconfig},
     {post, "/api/admin/test-opencost",               &platform, who::admin,  platform_default, csrf::origin_if_present, post_test_opencost},
+    {post, "/api/admin/fix-missing-subscriptions",   &platform, who::admin,  platform_billing, csrf::origin_if_present, post_fix_missing_subscriptions},
+    {get,  "/api/admin/billing",                     &platform, who::admin,  platform_billing, csrf::none,              get_admin_billing},
+    {post, "/api/admin/billing",                     &platform, who::admin,  platform_billing, csrf::origin_if_present, post_admin_billing},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
 
     {get,  "/.well-known/jwks.json", &operations, who::anyone, none, csrf::none, get_jwks},

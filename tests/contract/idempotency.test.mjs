@@ -5,20 +5,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PASSWORD, expect, repository, startCompany, until } from './harness.mjs';
+import { PRODUCTS, hubHeaders, startStandIn } from './stripe.mjs';
 
 const SECRET = 'cron-secret-of-the-keys';
 const REPLAYED = 'idempotency-replayed';
-let company, service, admin;
+let company, service, admin, stripe;
 
 before(async () => {
+  stripe = await startStandIn();
   company = await startCompany({
-    env: { CRON_SECRET: SECRET, BINNACLE_RATE_LIMIT_SCALE: '1000',
+    env: { ...stripe.env, CRON_SECRET: SECRET, BINNACLE_RATE_LIMIT_SCALE: '1000',
       BINNACLE_SESSION_MAX_IN_FLIGHT: '100', BINNACLE_COLLECTOR_BACKFILL_HOURS: '1' },
     standIn: ['--namespaces', 'analytics'],
   });
   ({ service, admin } = company);
+  service.sql(PRODUCTS); // so that there is something to subscribe to
 });
-after(() => company?.stop());
+after(() => Promise.all([company?.stop(), stripe?.close()]));
 
 const keyed = (key, options = {}) =>
   ({ ...options, headers: { ...options.headers, 'Idempotency-Key': key } });
@@ -46,25 +49,27 @@ function assertReplay(first, second) {
 /// The unsafe routes of the table. Whoever adds one finds it here without a word.
 function unsafeRoutes() {
   const table = readFileSync(join(repository, 'http/routes/table.cpp'), 'utf8');
-  return [...table.matchAll(/\{\s*(post|put|patch|delete_),\s*"([^"]+)",\s*&\w+,\s*who::(\w+)/g)]
-    .map(([, verb, path, who]) => [verb.replace('_', '').toUpperCase(), path, who]);
+  return [...table.matchAll(/\{\s*(post|put|patch|delete_),\s*"([^"]+)",\s*&(\w+),\s*who::(\w+)/g)]
+    .map(([, verb, path, face, who]) => [verb.replace('_', '').toUpperCase(), path, face, who]);
 }
-const credentials = (who) =>
-  ({ user: { token: admin }, admin: { token: admin }, cron: { token: SECRET } })[who] ?? {};
+const credentials = (face, who) => ({
+  ...({ user: { token: admin }, admin: { token: admin }, cron: { token: SECRET } })[who],
+  ...(face === 'hub' ? hubHeaders(service) : {}),
+});
 
 assert.ok(unsafeRoutes().length >= 9, 'this test does not find the routes');
-for (const [method, pattern, who] of unsafeRoutes()) {
+for (const [method, pattern, face, who] of unsafeRoutes()) {
   test(`${method} ${pattern} replays its answer`, async () => {
     const path = pattern.replace(/\{\w+\}/g, 'nothing');
     const key = randomUUID();
-    const first = await send(method, path, key, { ...credentials(who), body: {} });
+    const first = await send(method, path, key, { ...credentials(face, who), body: {} });
     assert.ok(first.status < 500 && ![401, 403].includes(first.status), `${first.status} ${first.text}`);
-    assertReplay(first, await send(method, path, key, { ...credentials(who), body: {} }));
+    assertReplay(first, await send(method, path, key, { ...credentials(face, who), body: {} }));
 
-    const other = await send(method, path, key, { ...credentials(who), body: { other: true } });
+    const other = await send(method, path, key, { ...credentials(face, who), body: { other: true } });
     expect(other, 422);
     assert.match(other.text, /Idempotency-Key/);
-    const bad = await send(method, path, '""', { ...credentials(who), body: {} });
+    const bad = await send(method, path, '""', { ...credentials(face, who), body: {} });
     expect(bad, 400);
     assert.match(bad.text, /Idempotency-Key/);
   });

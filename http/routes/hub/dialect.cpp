@@ -37,6 +37,8 @@ static_assert(in_order(rows));
 constexpr std::array translations{
     translation{"Account is suspended", "Das Konto ist gesperrt"},
     translation{"Account has been deleted", "Das Konto wurde gelöscht"},
+    translation{"Billing is managed by the account owner",
+                "Die Abrechnung verwaltet der Inhaber des Kontos"},
     translation{"Too many requests at once", "Zu viele gleichzeitige Anfragen"},
     translation{"This Idempotency-Key was used with another request",
                 "Dieser Idempotency-Key wurde für eine andere Anfrage verwendet"},
@@ -44,11 +46,29 @@ constexpr std::array translations{
                 "Idempotency-Key muss aus 1 bis 255 druckbaren ASCII-Zeichen bestehen"},
 };
 
+/// "Invalid JSON body: pack must be …" of a field: the message is the same for all of them (§1.6),
+/// what is wrong stands in the details, nested as clients know it.
+void add_details(json::object& error, failure& shown, const std::string& field) {
+  auto colon = shown.text.find(": ");
+  if (field.empty() || !shown.text.starts_with("Invalid JSON body: ")) return;
+  json::array why{shown.text.substr(colon + 2)};
+  json::array path{field}, issues;
+  issues.emplace_back(json::object{
+      {"path", std::move(path)}, {"code", "custom"}, {"message", shown.text.substr(colon + 2)}});
+  json::object fields{{field, std::move(why)}};
+  json::object details{{"fieldErrors", std::move(fields)}, {"issues", std::move(issues)}};
+  shown.text.resize(colon);
+  error.add("details", json::object{{"details", std::move(details)}});
+}
+
 response render(const fault& f, const exchange& x) {
   auto shown = describe(f, rows, translations);
   if (f.code == errc::rate_limited)
     return present(shown, {{"error", "Rate limit exceeded"}, {"retryAfter", retry_after(x)}}, x);
+  json::object more;
+  add_details(more, shown, f.field);
   json::object error{{"type", shown.name}, {"message", shown.text}};
+  for (const auto& [name, value] : more.members()) error.add(name, value);
   return present(shown, {{"success", false}, {"error", std::move(error)}}, x);
 }
 

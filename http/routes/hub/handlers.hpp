@@ -6,6 +6,17 @@
 
 namespace binnacle::http {
 
+// csrf.cpp
 task<result<response>> get_csrf(context& ctx);
+
+// billing.cpp
+task<result<response>> get_billing_summary(context& ctx);
+
+// checkout.cpp
+task<result<response>> post_billing_credits(context& ctx);
+task<result<response>> post_billing_session(context& ctx);
+
+// sync.cpp
+task<result<response>> get_billing_sync(context& ctx);
 
 } // namespace binnacle::http

@@ -1,6 +1,8 @@
 #include "http/routes/csv.hpp"
 #include "http/routes/platform/handlers.hpp"
+#include "http/routes/platform/stripe_account.hpp"
 #include "http/routes/replies.hpp"
+#include "persistence/billing_accounts.hpp"
 #include "persistence/prices.hpp"
 #include "persistence/usage.hpp"
 #include "persistence/users.hpp"
@@ -46,6 +48,8 @@ struct statement_of_account {
   persistence::usage_totals totals{};
   std::vector<persistence::day_row> days{};
   price_list prices{};
+  std::string customer{};            // Stripe's; empty: none
+  std::string subscription_status{}; // of the usage subscription; empty: none
 };
 
 result<statement_of_account> load_statement(persistence::transaction& tx, const user_id& who,
@@ -57,6 +61,12 @@ result<statement_of_account> load_statement(persistence::transaction& tx, const 
   if (!days) return days.error();
   auto prices = persistence::load_prices(tx, now);
   if (!prices) return prices.error();
+  auto customer = persistence::find_stripe_customer(tx, who);
+  if (!customer) return customer.error();
+  auto subscription = persistence::newest_subscription(tx, who, "usage");
+  if (!subscription) return subscription.error();
+  if (*customer) out.customer = (*customer)->id;
+  if (*subscription) out.subscription_status = (*subscription)->status;
   out.totals = *totals;
   out.days = std::move(*days);
   out.prices = *prices;
@@ -94,16 +104,19 @@ csv_table table_of(const std::vector<persistence::day_row>& days) {
   return out;
 }
 
-json::object body_of(const persistence::user& who, const statement_of_account& account) {
+json::object body_of(const persistence::user& who, const statement_of_account& account,
+                     stripe_account paying) {
+  json::value subscribed;
+  if (!account.subscription_status.empty()) subscribed = account.subscription_status;
   return {{"billingMode", who.billing_mode.empty() ? "postpaid" : who.billing_mode},
-          {"hasPaymentMethod", false},
-          {"paymentMethodDetails", nullptr},
-          {"subscriptionStatus", nullptr},
+          {"hasPaymentMethod", paying.has_payment_method},
+          {"paymentMethodDetails", std::move(paying.payment_method)},
+          {"subscriptionStatus", std::move(subscribed)},
           {"prepaidEnabled", who.prepaid_enabled},
           {"isSuspended", who.status == "suspended"},
           {"currentUsage", usage_of(account.totals)},
           {"creditBalance", nullptr},
-          {"invoices", json::array{}},
+          {"invoices", std::move(paying.invoices)},
           {"historicalUsage", history_of(account.days)},
           {"rates", rates_of(account.prices)}};
 }
@@ -148,7 +161,8 @@ task<result<response>> get_billing(context& ctx) {
   auto account = co_await ctx.snapshot(load_statement, who.id, *period, ctx.now());
   if (!account) co_return account.error();
   if (*csv) co_return never_kept(table_of(account->days).to_response(file, caching::never_kept));
-  co_return never_kept(json_reply(body_of(who, *account)));
+  auto paying = co_await read_stripe_account(ctx, account->customer);
+  co_return never_kept(json_reply(body_of(who, *account, std::move(paying))));
 }
 
 } // namespace binnacle::http

@@ -17,6 +17,14 @@ task<result<response>> get_usage(context& ctx);
 task<result<response>> get_billing(context& ctx);
 task<result<response>> get_pricing(context& ctx);
 
+// payment_method.cpp
+task<result<response>> post_payment_method(context& ctx);
+
+// subscriptions.cpp
+task<result<response>> post_fix_missing_subscriptions(context& ctx);
+task<result<response>> get_admin_billing(context& ctx);
+task<result<response>> post_admin_billing(context& ctx);
+
 // collection.cpp
 task<result<response>> collect_opencost(context& ctx);
 task<result<response>> post_admin_collect(context& ctx);
