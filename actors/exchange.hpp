@@ -163,7 +163,9 @@ protected:
   virtual ~exchange() = default;
   /// The answer is there; called once, on the answering thread.
   virtual void on_answer() = 0;
-  /// All tickets are gone and there is no answer.
+  /// The last ticket is about to go and there is no answer: answers, or lends the exchange out
+  /// anew. An answer may come from elsewhere meanwhile, but the exchange is lent out until this
+  /// returns.
   virtual void on_dropped() = 0;
   /// Ready for the next request of the same connection; only while no ticket is out.
   void reset();
@@ -209,9 +211,14 @@ private:
   }
   void give_back() {
     if (!x_) return;
-    // Asked before the count goes down: afterwards the connection may use the exchange anew.
-    auto answered = x_->answered();
-    if (x_->tickets_.fetch_sub(1, std::memory_order_acq_rel) == 1 && !answered) x_->on_dropped();
+    // The last one still counts while it looks for the answer, and while one is made: without it
+    // the connection may use the exchange anew.
+    auto out = x_->tickets_.load(std::memory_order_acquire);
+    do {
+      for (; out == 1 && !x_->answered(); out = x_->tickets_.load(std::memory_order_acquire))
+        x_->on_dropped();
+    } while (!x_->tickets_.compare_exchange_weak(out, out - 1, std::memory_order_acq_rel,
+                                                 std::memory_order_acquire));
     x_->release();
   }
   exchange* x_ = nullptr;

@@ -73,7 +73,7 @@ private:
   void on_answer() override { owner->on_answer(); }
   void on_dropped() override {
     // Not begun: its session ended before it looked at it. Begun: it was lost on the way.
-    if (!begun() && resubmissions++ < most_resubmissions) return owner->resubmit();
+    if (!begun() && resubmissions++ < most_resubmissions) return owner->resubmit(*this);
     auto lost = internal_fault("the request was dropped without an answer");
     if (!begun()) lost = {errc::unavailable, {}, {}, "no session took the request"};
     auto& face = matched ? *matched->face : operations;
@@ -309,10 +309,10 @@ void connection::dispatch() {
 }
 
 /// Its session ended before it looked at the request.
-void connection::resubmit() {
+void connection::resubmit(own_exchange& x) {
   mailboxes::sessions().Decrement();
   mailboxes::front_end().Increment();
-  caf::anon_send(shared_.app.front_end, incoming{ticket{*x_}});
+  caf::anon_send(shared_.app.front_end, incoming{ticket{x}});
 }
 
 void connection::answer_here(response r) {
@@ -394,10 +394,10 @@ void connection::on_sent() {
     link_.reset();
   else if (x.link && x.link->reusable)
     link_ = x.link;
-  auto keep_me = std::move(x.owner);
+  auto keep_me = x.owner;
   parser_.reset();
   if (x.lent_out()) {
-    // An actor still holds a ticket: that exchange is its, we take a new one.
+    // An actor still holds a ticket: that exchange is its, with its owner; we take a new one.
     auto* fresh = new own_exchange;
     {
       std::lock_guard lock{guard_};
@@ -405,6 +405,7 @@ void connection::on_sent() {
     }
     fresh->release();
   } else {
+    x.owner.reset();
     x.reset();
     x.received = {};
   }

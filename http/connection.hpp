@@ -71,7 +71,7 @@ private:
   void prepare();
   void serve();
   void dispatch();
-  void resubmit();
+  void resubmit(own_exchange& x);
   void answer_here(response r);
   void refuse(const fault& f);
   void on_answer();

@@ -1,5 +1,6 @@
 #include "actors/exchange.hpp"
 
+#include <functional>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <thread>
@@ -21,8 +22,15 @@ public:
 
 private:
   void on_answer() override { ++tally_.answers; }
-  void on_dropped() override { ++tally_.dropped; }
+  void on_dropped() override {
+    ++tally_.dropped;
+    EXPECT_TRUE(lent_out()); // or the connection would use it anew under our feet
+    when_dropped(*this);
+  }
   tally& tally_;
+
+public:
+  std::function<void(counted_exchange&)> when_dropped = [](auto& x) { x.answer({.status = 503}); };
 };
 
 class exchange_test : public ::testing::Test {
@@ -44,6 +52,64 @@ TEST_F(exchange_test, NoticesThatTheLastTicketWentWithoutAnAnswer) {
   EXPECT_FALSE(x->lent_out());
   x->release();
   EXPECT_EQ(tally.deleted, 1);
+}
+
+TEST_F(exchange_test, MayBeLentOutAnewByTheLastTicketAndHearsOfThatOneToo) {
+  ticket another;
+  x->when_dropped = [&](auto& mine) {
+    another = ticket{mine};
+    x->when_dropped = [](auto& again) { again.answer({.status = 503}); };
+  };
+  { ticket lost{*x}; }
+
+  EXPECT_EQ(tally.dropped, 1);
+  EXPECT_TRUE(x->lent_out());
+
+  another = ticket{};
+
+  EXPECT_EQ(tally.dropped, 2);
+  EXPECT_EQ(tally.answers, 1);
+  EXPECT_FALSE(x->lent_out());
+  x->release();
+}
+
+TEST_F(exchange_test, ThatIsAnsweredWhileItsLastTicketGoesIsNotAskedForAnotherAnswer) {
+  x->when_dropped = [](auto& mine) {
+    ticket deadline{mine};
+    EXPECT_TRUE(deadline->answer({.status = 504}));
+    EXPECT_FALSE(mine.answer({.status = 503}));
+  };
+  { ticket lost{*x}; }
+
+  EXPECT_EQ(x->result_of().status, 504);
+  EXPECT_EQ(tally.dropped, 1);
+  EXPECT_EQ(tally.answers, 1);
+  x->release();
+}
+
+TEST_F(exchange_test, IsAnsweredOnceHoweverTheDeadlineAndTheLastTicketMeet) {
+  for (int i = 0; i < 2'000; ++i) {
+    ticket lost{*x}, deadline{*x};
+    std::atomic<int> there{0};
+    auto together = [&] {
+      ++there;
+      while (there < 2) std::this_thread::yield();
+    };
+    {
+      std::jthread actor{[&] {
+        together();
+        lost = ticket{};
+      }};
+      together();
+      deadline->answer({.status = 504});
+      deadline = ticket{};
+    }
+
+    ASSERT_EQ(tally.answers, i + 1);
+    ASSERT_FALSE(x->lent_out());
+    x->reset();
+  }
+  x->release();
 }
 
 TEST_F(exchange_test, TakesTheFirstAnswerOnly) {

@@ -16,7 +16,7 @@ public:
 
 private:
   void on_answer() override {}
-  void on_dropped() override {}
+  void on_dropped() override { answer({.status = 500}); }
   std::string path_;
 };
 
