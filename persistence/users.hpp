@@ -29,6 +29,9 @@ struct user {
       "free"; // free, pro, premium, enterprise; set_plan (billing_accounts.hpp) changes it
 };
 
+/// Of one user at a time; a further login ends the oldest.
+constexpr std::int64_t most_login_sessions = 100;
+
 /// A cookie session: the cookie's value is 256 random bits, only its SHA-256 is stored.
 struct login_session {
   std::string digest{}; // 32 raw bytes
@@ -71,10 +74,12 @@ result<done> upgrade_password_hash(transaction&, const user_id&, const std::stri
 result<done> make_admin(transaction&, const user_id&, time_point now);
 result<done> record_login(transaction&, const user_id&, time_point now);
 
+/// Ends the user's oldest beyond `most_login_sessions`. After record_login, which has the logins of
+/// one user wait for each other. Touches identity.
 result<done> insert_login_session(transaction&, const login_session&, time_point now);
 result<std::optional<login_session>> find_login_session(transaction&, const std::string& digest,
                                                         time_point now);
-/// The user's live sessions, newest first, at most 100.
+/// The user's live sessions, newest first.
 result<std::vector<login_session>> login_sessions_of(transaction&, const user_id&, time_point now);
 result<done> delete_login_session(transaction&, const user_id&, const std::string& digest);
 result<std::int64_t> delete_expired_login_sessions(transaction&, time_point now);

@@ -26,8 +26,14 @@ constexpr statement add_session{"insert_login_session", R"sql(
   INSERT INTO sessions (user_id, digest, surface, session_version, expires_at, created_at)
   VALUES ($1, $2, $3, $4, $5, $6)
 )sql"};
+constexpr statement end_oldest_sessions{"end_oldest_login_sessions", R"sql(
+  DELETE FROM sessions WHERE digest IN (
+    SELECT digest FROM sessions WHERE user_id = $1
+    ORDER BY created_at DESC, digest OFFSET $2)
+)sql"};
 result<done> insert_login_session(transaction& tx, const login_session& s, time_point now) {
   exec(tx, add_session, s.who, bytes(s.digest), s.surface, s.session_version, s.expires_at, now);
+  exec(tx, end_oldest_sessions, s.who, most_login_sessions);
   tx.touch({topic::identity, s.who});
   return done{};
 }
@@ -46,7 +52,7 @@ result<std::optional<login_session>> find_login_session(transaction& tx, const s
 constexpr statement sessions_of_user{"login_sessions_of", "SELECT " SESSION_COLUMNS R"sql(
   FROM sessions s JOIN users u ON u.id = s.user_id AND u.session_version = s.session_version
   WHERE s.user_id = $1 AND s.expires_at > $2
-  ORDER BY s.created_at DESC, s.digest LIMIT 100
+  ORDER BY s.created_at DESC, s.digest
 )sql"};
 result<std::vector<login_session>> login_sessions_of(transaction& tx, const user_id& who,
                                                      time_point now) {
@@ -73,12 +79,10 @@ result<std::int64_t> delete_expired_login_sessions(transaction& tx, time_point n
 // One row per session, or one without a session.
 constexpr statement principal{"load_principal", "SELECT " USER_COLUMNS ", " SESSION_COLUMNS R"sql(
   FROM users u
-  LEFT JOIN LATERAL (
-    SELECT * FROM sessions
-    WHERE user_id = u.id AND session_version = u.session_version AND expires_at > $2
-    ORDER BY created_at DESC, digest LIMIT 100
-  ) s ON true
+  LEFT JOIN sessions s ON s.user_id = u.id AND s.session_version = u.session_version
+    AND s.expires_at > $2
   WHERE u.id = $1
+  ORDER BY s.created_at DESC, s.digest
 )sql"};
 result<std::optional<principal_record>> load_principal(transaction& tx, const user_id& who,
                                                        time_point now) {

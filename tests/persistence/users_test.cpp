@@ -257,6 +257,23 @@ TEST_F(Sessions, AreListedNewestFirst) {
   EXPECT_EQ(list[0].digest, digest('y'));
 }
 
+TEST_F(Sessions, AreSoManyAndALoginBeyondEndsTheOldestOfThatUser) {
+  must(insert({.id = {"b"}, .created_at = now}));
+  const char oldest = 1, newest = oldest + most_login_sessions;
+  for (char c = oldest; c < newest; ++c) begin(c, minutes{9});
+  must(writing(db, [&](transaction& tx) {
+    return insert_login_session(tx, {std::string(32, 'b'), {"b"}, "hub", 0, now + hours{1}}, now);
+  }));
+  EXPECT_TRUE(find_session(oldest));
+
+  begin(newest, minutes{9});
+
+  EXPECT_FALSE(find_session(oldest));
+  EXPECT_TRUE(find_session(oldest + 1));
+  EXPECT_TRUE(find_session(newest));
+  EXPECT_EQ(where.query("SELECT count(*) FROM sessions"), "101"); // with b's
+}
+
 TEST_F(Sessions, AreDeletedByTheirOwnerOnly) {
   must(insert({.id = {"b"}, .created_at = now}));
   begin('x', minutes{1});
