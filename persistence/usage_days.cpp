@@ -83,10 +83,13 @@ constexpr statement user_days{"user_days", R"sql(
     (revision, reported_to_stripe) = (
       SELECT old.revision + changed::int, old.reported_to_stripe AND NOT changed
       FROM (SELECT (old.total_credits, old.compute_cost, old.storage_cost, old.online_storage_gb,
-                    old.offline_storage_gb)
+                    old.offline_storage_gb, old.online_storage_gb_hours,
+                    old.offline_storage_gb_hours)
               IS DISTINCT FROM
                    (EXCLUDED.total_credits, EXCLUDED.compute_cost, EXCLUDED.storage_cost,
-                    EXCLUDED.online_storage_gb, EXCLUDED.offline_storage_gb)) AS _(changed))
+                    EXCLUDED.online_storage_gb, EXCLUDED.offline_storage_gb,
+                    EXCLUDED.online_storage_gb_hours, EXCLUDED.offline_storage_gb_hours))
+           AS _(changed))
 )sql"};
 
 namespace {

@@ -184,6 +184,30 @@ TEST_F(Booking, RaisesTheRevisionOnlyWhenTheBillChanges) {
   EXPECT_EQ(of_day("a", "revision || ' ' || reported_to_stripe"), "1 false");
 }
 
+TEST_F(Booking, RaisesTheRevisionForStorageThatCostsNothingYet) {
+  where.query("INSERT INTO stripe_products (product_type, unit_price, valid_from) VALUES "
+              "('storage_online_gb', 0, '2000-01-01'), ('storage_offline_gb', 0, '2000-01-01')");
+  auto stored = [](std::int64_t online, std::int64_t offline) {
+    return hour_row{.name_space = "ns-a",
+                    .online_gb_hours = decimal{online},
+                    .offline_gb_hours = decimal{offline}};
+  };
+  // The last hour tells how much is stored now; the earlier one only for how long.
+  std::vector<hour_of_usage> hours{{.hour = midnight, .rows = {stored(1, 1)}},
+                                   {.hour = midnight + 1h, .rows = {stored(5, 5)}}};
+  book(hours);
+  book(hours);
+  EXPECT_EQ(of_day("a", "revision"), "0");
+
+  hours[0].rows[0] = stored(2, 1);
+  book(hours);
+  EXPECT_EQ(of_day("a", "revision || ' ' || (storage_cost = 0)"), "1 true");
+
+  hours[0].rows[0] = stored(2, 2);
+  book(hours);
+  EXPECT_EQ(of_day("a", "revision"), "2");
+}
+
 TEST_F(Booking, KeepsThePricesOfAnHourThatIsCollectedAgainOrGetsItsOwnerLater) {
   std::vector<hour_of_usage> hours{{.hour = midnight,
                                     .rows = {{.name_space = "ns-a", .cpu_hours = decimal{1}},
