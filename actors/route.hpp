@@ -62,7 +62,7 @@ struct route {
 };
 
 /// A step of the pipeline before the handler.
-enum class check : std::uint8_t { csrf, limit, authentication, done };
+enum class check : std::uint8_t { csrf, limit, authentication };
 
 /// One client-facing contract: its error dialect and the order of its checks.
 struct surface {

@@ -222,8 +222,6 @@ struct session_state : actor_scope<session_actor::base> {
         if (!x.method_known && !check_method_late) break;
         refused = check_access(x, caller(), *app);
         break;
-      case check::done:
-        break;
       }
       if (refused) return refuse(x, *refused, limit);
     }
