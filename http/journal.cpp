@@ -4,12 +4,16 @@
 #include "config/base/json.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
+#include "http/routes/table.hpp"
+#include "http/surfaces.hpp"
+#include "http/text_of_second.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <shared_mutex>
-#include <unordered_map>
 
 namespace binnacle::http {
 namespace {
@@ -31,36 +35,40 @@ prometheus::Counter& counter_of(route_counters& counters, int status) {
   return made;
 }
 
-route_counters& counters_of(const route* r) {
+/// What a request is counted under; of nothing that matched it is "none", as the path itself would
+/// let anybody make new series.
+struct labelled {
+  std::string_view path = "none";
+  std::string_view face = "none";
+};
+labelled label_of(const exchange& x) {
+  if (x.matched) return {x.matched->path, x.matched->face->name};
+  auto direct = std::ranges::find(direct_routes(), x.req.path, &direct_route::path);
+  if (direct != direct_routes().end()) return {direct->path, operations.name};
+  return {};
+}
+
+route_counters& counters_of(const exchange& x) {
   static std::shared_mutex guard;
-  static std::unordered_map<const route*, std::unique_ptr<route_counters>> all;
+  // By the address of the path, which is static text.
+  static std::map<std::pair<const char*, method>, std::unique_ptr<route_counters>> all;
+  auto label = label_of(x);
+  std::pair key{label.path.data(), x.req.verb};
   {
     std::shared_lock lock{guard};
-    if (auto known = all.find(r); known != all.end()) return *known->second;
+    if (auto known = all.find(key); known != all.end()) return *known->second;
   }
   std::unique_lock lock{guard};
-  auto& slot = all[r];
+  auto& slot = all[key];
   if (!slot) {
     slot = std::make_unique<route_counters>();
-    // "none": nothing matched. The path itself would let anybody make new series.
-    slot->labels = {{"route", r ? std::string{r->path} : "none"},
-                    {"surface", r && r->face ? std::string{r->face->name} : "none"},
-                    {"method", r ? std::string{to_string(r->verb)} : "none"}};
+    slot->labels = {{"route", std::string{label.path}},
+                    {"surface", std::string{label.face}},
+                    {"method", std::string{to_string(x.req.verb)}}};
     slot->seconds =
         &metrics::latency("binnacle_http_request_seconds", "Time to the answer", slot->labels);
   }
   return *slot;
-}
-
-std::string_view second_of_now() {
-  thread_local std::int64_t second = -1;
-  thread_local std::string text;
-  auto now = std::chrono::system_clock::now();
-  if (auto s = unix_seconds(now); s != second) {
-    second = s;
-    text = format_iso_s(now);
-  }
-  return text;
 }
 
 } // namespace
@@ -69,7 +77,7 @@ void journal::record(const exchange& x, std::size_t bytes_sent) const {
   const auto& r = x.result_of();
   auto took = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::system_clock::now() - x.received);
-  auto& counters = counters_of(x.matched);
+  auto& counters = counters_of(x);
   counter_of(counters, r.status).Increment();
   counters.seconds->Observe(static_cast<double>(took.count()) / 1e6);
 
@@ -77,7 +85,7 @@ void journal::record(const exchange& x, std::size_t bytes_sent) const {
   if (!access_log_ && !failed) return;
   thread_local std::string line;
   line.clear();
-  line.append(R"({"time":")").append(second_of_now());
+  line.append(R"({"time":")").append(text_of_second<format_iso_s>());
   line.append(R"(","request_id":)");
   json::write_string(line, x.id);
   line.append(R"(,"method":")").append(to_string(x.req.verb));

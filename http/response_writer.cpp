@@ -1,6 +1,7 @@
 #include "http/response_writer.hpp"
 
 #include "actors/body.hpp"
+#include "http/text_of_second.hpp"
 
 #include <array>
 #include <charconv>
@@ -24,18 +25,6 @@ void append_number(std::string& out, std::int64_t n) {
 
 void append(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
-}
-
-/// The Date header changes once a second; formatting it per request would be a waste.
-std::string_view date_now() {
-  thread_local std::int64_t second = -1;
-  thread_local std::string text;
-  auto now = std::chrono::system_clock::now();
-  if (auto s = unix_seconds(now); s != second) {
-    second = s;
-    text = format_http(now);
-  }
-  return text;
 }
 
 void append_limit(std::string& out, const limit_report& l) {
@@ -171,7 +160,7 @@ written write_response(const exchange& x, const write_options& options, std::str
   head.append("HTTP/1.1 ");
   append_number(head, r.status);
   head.append(" ").append(reason_phrase(r.status)).append("\r\n");
-  append(head, "Date", date_now());
+  append(head, "Date", text_of_second<format_http>());
   head.append(security_headers);
   append(head, "X-Request-Id", x.id);
   if (may_have_body(r.status)) {
@@ -217,7 +206,7 @@ std::string bare_response(int status, std::string_view json_body, std::string_vi
   std::string out{"HTTP/1.1 "};
   append_number(out, status);
   out.append(" ").append(reason_phrase(status)).append("\r\n");
-  append(out, "Date", date_now());
+  append(out, "Date", text_of_second<format_http>());
   out.append(security_headers);
   if (!request_id.empty()) append(out, "X-Request-Id", request_id);
   append(out, "Content-Type", "application/json; charset=utf-8");

@@ -79,6 +79,25 @@ test('the metrics speak Prometheus and count what happened', async () => {
   ]) assert.ok(wanted.test(answer.text), `no line is like ${wanted}`);
 });
 
+test('a request is counted under its own method and the path of its route', async () => {
+  const counted = async (path, method, status) => {
+    const { text } = await service.call('GET', '/metrics');
+    const line = text.split('\n').find((l) => l.startsWith('binnacle_http_requests_total{') &&
+      [`route="${path}"`, `method="${method}"`, `status="${status}"`].every((label) => l.includes(label)));
+    return Number(line?.split(' ').at(-1) ?? 0);
+  };
+  for (const [method, path, status, route = path] of [
+    ['DELETE', '/api/usage', 405], ['HEAD', '/api/pricing', 200], ['OPTIONS', '/api/pricing', 204],
+    ['GET', '/healthz', 200], ['HEAD', '/readyz', 200], ['POST', '/version', 405],
+    ['GET', '/no/such/thing', 404, 'none'], ['GET', '/api/admin/usage/x', 401, '/api/admin/usage/{userId}'],
+  ]) {
+    const before = await counted(route, method, status);
+    expect(await service.call(method, path), status);
+    assert.equal(await counted(route, method, status), before + 1, `${method} ${path}`);
+  }
+  assert.doesNotMatch((await service.call('GET', '/metrics')).text, /no\/such/);
+});
+
 test('the metrics show how deep the mailboxes are', async () => {
   const { text } = await service.call('GET', '/metrics');
   assert.ok(/^binnacle_\w*mailbox\w*/m.test(text), 'no metric of mailboxes');
