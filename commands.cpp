@@ -176,7 +176,10 @@ int collect(settings config, const collect_options& options) {
         .receive(
             [&](const collection& c) {
               std::cout << c.report << "\n";
-              code = c.failed == 0 ? ok : failed;
+              for (const auto& name : c.unowned)
+                std::cerr << "binnacle: namespace " << name << " has no owner\n";
+              // Nobody's usage is kept for later; that of a cluster that failed is not there.
+              code = c.failed == std::ssize(c.unowned) ? ok : failed;
             },
             [&](const caf::error& e) {
               std::cerr << "binnacle: the collection failed: " << running.system().render(e)

@@ -88,7 +88,10 @@ collection collection_report::finish() const {
     if (!c.error.empty()) errors.add("Cluster " + c.name + ": " + c.error);
     for (const auto& [name, ns] : c.namespaces) {
       ++(ns.owner.empty() ? failed : successful);
-      if (ns.owner.empty()) errors.add("Namespace " + name + ": No user mapping found");
+      if (ns.owner.empty()) {
+        errors.add("Namespace " + name + ": No user mapping found");
+        out.unowned.push_back(c.name + "/" + name);
+      }
       namespaces.add(json::object{{"namespace", name},
                                   {"projectName", ns.project.empty() ? name : ns.project},
                                   {"userId", or_null(ns.owner)},

@@ -133,11 +133,12 @@ struct collect_usage {
 };
 /// The outcome as JSON, in the shape that `POST /api/usage/collect-opencost` answers with.
 struct collection {
-  std::int64_t successful = 0; // namespaces with an owner
-  std::int64_t failed = 0;     // namespaces without one, and clusters that failed
-  std::int64_t hours = 0;      // booked, over all clusters
-  std::int64_t held = 0;       // left out: another collector was at them
-  std::string report{};        // JSON
+  std::int64_t successful = 0;        // namespaces with an owner
+  std::int64_t failed = 0;            // namespaces without one, and clusters that failed
+  std::int64_t hours = 0;             // booked, over all clusters
+  std::int64_t held = 0;              // left out: another collector was at them
+  std::vector<std::string> unowned{}; // the namespaces without an owner, as cluster/namespace
+  std::string report{};               // JSON
 };
 /// Ask one cluster's OpenCost about [from, to).
 struct query_allocations {
@@ -281,7 +282,8 @@ typename I::result_type inspect(I& f, collect_usage& x) {
 }
 template <class I>
 typename I::result_type inspect(I& f, collection& x) {
-  return f(caf::meta::type_name("collection"), x.successful, x.failed, x.hours, x.held, x.report);
+  return f(caf::meta::type_name("collection"), x.successful, x.failed, x.hours, x.held, x.unowned,
+           x.report);
 }
 template <class I>
 typename I::result_type inspect(I& f, query_allocations& x) {

@@ -75,6 +75,7 @@ TEST(collection_report_test, NamesNamespacesWithoutAnOwner) {
   auto doc = parsed(report);
   EXPECT_EQ(out.successful, 1);
   EXPECT_EQ(out.failed, 1);
+  EXPECT_EQ(out.unowned, std::vector<std::string>{"one/b"});
   EXPECT_EQ(doc.at("dryRun"), true);
   EXPECT_EQ(doc.at("results").at("errors"), bj::value({"Namespace b: No user mapping found"}));
   EXPECT_TRUE(doc.at("results").at("namespaces").at(1).at("userId").is_null());

@@ -144,13 +144,14 @@ test('missing PostgreSQL programs are named with what to do', async () => {
 
 test('the address can be given in four ways, the nearest to the command wins', async () => {
   const directory = makeDirectory();
-  const port = await freePort();
+  // An address of its own: on 127.0.0.1 somebody may take the port meanwhile.
+  const listen = `127.77.0.1:${await freePort()}`;
   const file = join(directory, 'binnacle.toml');
   writeFileSync(file, '[http]\nlisten = "127.0.0.1:1"');
   const other = await startService({ directory,
-    env: { BINNACLE_CONFIG: file, BINNACLE_LISTEN: `127.0.0.1:${port}` } });
+    env: { BINNACLE_CONFIG: file, BINNACLE_LISTEN: listen } });
   try {
-    assert.equal(new URL(other.url).port, String(port));
+    assert.equal(new URL(other.url).host, listen);
   } finally {
     await other.stop();
   }
@@ -291,6 +292,16 @@ test('a collection books them, once', async () => {
   const expected = expectedUsage({ namespaces: ['analytics'], from: now - 30 * HOUR, to: now });
   const [[sum]] = service.sql(`SELECT sum(cpu_hours) FROM usage_hourly WHERE namespace = 'analytics'`);
   assertClose(sum, expected.analytics.cpuCoreHours, 0, 'in the database');
+});
+
+test('a namespace of nobody is named and no failure', async () => {
+  const hour = now - 35 * HOUR;
+  await standIn.command('PATCH', '/data', { [iso(hour)]: { orphan: { cpuCoreHours: 1 } } });
+  const { code, stdout, stderr } = await service.cli(
+    ['collect', '--from', iso(hour), '--to', iso(hour + HOUR)]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^binnacle: namespace alpha\/orphan has no owner$/m);
+  assert.match(stdout, /Namespace orphan: No user mapping found/);
 });
 
 test('hours that could not be had make the exit code 1', async () => {
