@@ -204,9 +204,7 @@ front_end_actor::behavior_type front_end(front_end_actor::stateful_pointer<front
       [self](const session_ended& e) { self->state.forget(e.key); },
       [self](const sweep&) { self->state.sweep_slice(); },
       [self](const drain&) { return self->state.drain_all(); },
-      [self](const get_status&) {
-        return status{{{"sessions", static_cast<std::int64_t>(self->state.resident_sessions())}}};
-      },
+      [](const catch_up&) { return caught_up{}; },
   };
 }
 

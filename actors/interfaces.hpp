@@ -32,7 +32,9 @@ using front_end_actor = caf::typed_actor<
     // INTERNAL: passivates and trims idle sessions, a part of them at a time.
     caf::reacts_to<sweep>,
     // Ends all sessions; replies when their windows are saved.
-    caf::replies_to<drain>::with<drained>, caf::replies_to<get_status>::with<status>>;
+    caf::replies_to<drain>::with<drained>,
+    // Replies when the changes that its sender told it of before have been passed on.
+    caf::replies_to<catch_up>::with<caught_up>>;
 
 /// Carries rate-limit windows over passivation and restarts: gathers them, writes them in batches.
 using window_keeper_actor = caf::typed_actor<caf::reacts_to<keep_windows>,
@@ -57,7 +59,7 @@ using pool_actor = caf::typed_actor<
     // Replies when the job has run; errc::overloaded at once when the queue is full.
     caf::replies_to<perform>::with<performed>,
     // INTERNAL: from its workers.
-    caf::reacts_to<worker_idled>, caf::replies_to<get_status>::with<status>>;
+    caf::reacts_to<worker_idled>>;
 
 /// Books what clusters report.
 using usage_collector_actor = caf::typed_actor<
@@ -82,7 +84,7 @@ using stripe_actor = caf::typed_actor<
     // INTERNAL: time for a call's next attempt, or the end of its patience.
     caf::reacts_to<stripe_call_due>,
     // INTERNAL: there may be a token for the next call.
-    caf::reacts_to<caf::tick_atom>, caf::replies_to<get_status>::with<status>>;
+    caf::reacts_to<caf::tick_atom>>;
 
 /// Who a user is to Stripe: one customer and one subscription for usage, however often and from
 /// wherever they are asked for.

@@ -55,6 +55,9 @@ struct authenticated {
 struct changed {
   std::vector<persistence::change> what{};
 };
+/// The front end: reply `caught_up` when what was `changed` before is known to the sessions.
+struct catch_up {};
+struct caught_up {};
 /// A session: finish what is in flight, save the windows, end.
 struct passivate {};
 /// A session: idle for a while, keep only what cannot be read from the database again.
@@ -217,6 +220,14 @@ typename I::result_type inspect(I& f, changed&) {
   return f(caf::meta::type_name("changed"));
 }
 template <class I>
+typename I::result_type inspect(I& f, catch_up&) {
+  return f(caf::meta::type_name("catch_up"));
+}
+template <class I>
+typename I::result_type inspect(I& f, caught_up&) {
+  return f(caf::meta::type_name("caught_up"));
+}
+template <class I>
 typename I::result_type inspect(I& f, passivate&) {
   return f(caf::meta::type_name("passivate"));
 }
@@ -343,6 +354,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::incoming))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::authenticated))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::changed))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::catch_up))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::caught_up))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::passivate))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::trim))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::sweep))

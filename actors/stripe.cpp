@@ -336,13 +336,6 @@ stripe_actor::behavior_type stripe_router(stripe_actor::stateful_pointer<stripe_
           [self](caf::tick_atom) {
             self->state.will_wake = false;
             self->state.dispatch();
-          },
-          [self](const get_status&) {
-            const auto& s = self->state;
-            return status{{{"waiting", static_cast<std::int64_t>(s.waiting)},
-                           {"in_flight", static_cast<std::int64_t>(s.in_flight)},
-                           {"callers", static_cast<std::int64_t>(s.callers)},
-                           {"failures", s.breaker.failures()}}};
           }};
 }
 

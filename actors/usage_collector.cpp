@@ -36,6 +36,8 @@ constexpr int most_failures = 3;
 constexpr std::int64_t most_missing = 24 * 366;
 /// For what need not succeed: claims run out by themselves.
 constexpr seconds claim_patience{60};
+/// Without the front end nobody reads.
+constexpr seconds catching_up{10};
 
 fault no_clusters() { return {errc::unprocessable, "No cluster has a kubeconfig", {}, {}}; }
 
@@ -82,6 +84,9 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
       out = internal_fault(e.what());
     }
     claims.clear();
+    // Who reads when the answer is there sees what was booked, whatever the session had kept.
+    co_await asking<caught_up, usage_collector_actor::base, front_end_actor, catch_up>{
+        *this, self(), app->front_end, catching_up, catch_up{}};
     if (out) {
       reply.deliver(std::move(*out));
     } else {
@@ -96,6 +101,11 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     auto next = std::move(waiting.front());
     waiting.pop_front();
     adopt(serve(next.first, next.second));
+  }
+
+  /// Notices come by way of the database as well; this one is not late.
+  void on_committed(const std::vector<persistence::change>& changes) override {
+    self()->send(app->front_end, changed{changes});
   }
 
   // -- a collection ---------------------------------------------------------------------------

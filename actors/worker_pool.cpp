@@ -142,12 +142,6 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_state> self,
               s.give_work(w.index);
             s.observe();
             for (auto& to : replies) to.deliver(performed{});
-          },
-          [self](const get_status&) {
-            auto& s = self->state;
-            return status{{{"workers", static_cast<std::int64_t>(s.workers.size())},
-                           {"idle", static_cast<std::int64_t>(s.idle.size())},
-                           {"waiting", static_cast<std::int64_t>(s.waiting.size())}}};
           }};
 }
 

@@ -173,7 +173,7 @@ pool_actor spawn_fake_storage(caf::actor_system& system, fake_database& db) {
                 ADD_FAILURE() << "a job of a type that the fake storage does not know";
               return performed{};
             },
-            [](const worker_idled&) {}, [](const get_status&) { return status{}; }};
+            [](const worker_idled&) {}};
   };
   return system.spawn(behaviour, &db);
 }

@@ -83,11 +83,12 @@ struct fake_books {
       }
       return done{};
     };
-    out.book = [this](tx&, const cluster_id& id,
+    out.book = [this](tx& t, const cluster_id& id,
                       const std::vector<persistence::hour_of_usage>& list,
                       time_point) -> result<persistence::booking> {
       if (booking_fault) return *booking_fault;
       ++bookings;
+      t.touch({persistence::topic::usage, {"usr_1"}});
       persistence::booking made;
       std::set<std::string> seen;
       for (const auto& u : list) {
@@ -129,6 +130,27 @@ protected:
                 promise.deliver(test->answer(id, {}));
             }};
   }
+  struct front_end_state {
+    explicit front_end_state(front_end_actor::pointer) {}
+  };
+  /// Notes what it hears and is behind until it is told to drain.
+  static front_end_actor::behavior_type
+  front_end(front_end_actor::stateful_pointer<front_end_state> self, usage_collector_test* test) {
+    return {[](incoming&) {},
+            [](authenticated&) {},
+            [test](const changed& c) { test->heard = c.what; },
+            [](const session_ended&) {},
+            [](const sweep&) {},
+            [test](const drain&) {
+              test->behind->deliver(caught_up{});
+              return drained{};
+            },
+            [self, test](const catch_up&) -> caf::result<caught_up> {
+              EXPECT_FALSE(test->heard.empty()) << "first the changes";
+              test->behind = self->make_response_promise<caught_up>();
+              return *test->behind;
+            }};
+  }
   void let_go() {
     holding = false;
     tell(last, caf::tick_atom_v);
@@ -158,6 +180,8 @@ protected:
   void TearDown() override {
     last = nullptr;
     held.clear();
+    behind.reset();
+    app.front_end = nullptr;
     deterministic_system::TearDown();
   }
 
@@ -203,6 +227,8 @@ protected:
   std::vector<opencost_target> targets{};
   std::vector<caf::typed_response_promise<allocations>> held{};
   opencost_actor last{};
+  std::vector<persistence::change> heard{};
+  std::optional<caf::typed_response_promise<caught_up>> behind{};
   std::set<std::string> failing{};
   std::set<std::int64_t> nulls{};
   std::vector<std::string> namespaces{"analytics"};
@@ -233,6 +259,18 @@ TEST_F(usage_collector_test, CollectsThePresentHourAndWhatIsMissingBeforeIt) {
   EXPECT_EQ(books.bookings, 1);
   EXPECT_EQ(state(present - hours{1}).rows[0].ram_gb_hours, decimal{2});
   EXPECT_EQ(progress, (std::pair<std::int64_t, std::int64_t>{4, 4}));
+}
+
+TEST_F(usage_collector_test, RepliesWhenTheSessionsKnowWhatWasBooked) {
+  app.front_end = owned(system.spawn(front_end, this));
+  auto asked_for = start(collector, collect_usage{});
+  EXPECT_EQ(heard, (std::vector<persistence::change>{{persistence::topic::usage, {"usr_1"}}}));
+  ASSERT_TRUE(behind);
+  EXPECT_FALSE(self->has_next_message());
+
+  tell(app.front_end, drain{});
+
+  EXPECT_TRUE(reply_of<collection>(asked_for));
 }
 
 TEST_F(usage_collector_test, AsksAgainForThePresentHourOnly) {

@@ -46,8 +46,7 @@ protected:
               }
               how->held.clear();
               how->replies.clear();
-            },
-            [](const get_status&) { return status{}; }};
+            }};
   }
   void let_go() {
     save.holding = false;

@@ -1,5 +1,6 @@
 #include "actors/worker_pool.hpp"
 
+#include "config/base/metrics.hpp"
 #include "deterministic_system.hpp"
 
 #include <stdexcept>
@@ -31,11 +32,8 @@ protected:
     return owned(spawn_worker_pool(system, std::move(config)));
   }
   perform note(int number) { return {std::make_shared<noting_job>(notes, number)}; }
-  std::int64_t number(const pool_actor& pool, const std::string& name) {
-    auto got = ask<status>(pool, get_status{});
-    for (auto& [key, value] : got->values)
-      if (key == name) return value;
-    return -1;
+  static double gauge(const char* name) {
+    return metrics::gauge(name, "", {{"pool", "test"}}).Value();
   }
   std::vector<int> notes{};
 };
@@ -67,8 +65,8 @@ TEST_F(worker_pool_test, RefusesWhatDoesNotFitIntoTheQueue) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error(), errc::overloaded);
   EXPECT_EQ(notes, (std::vector{1, 2, 3}));
-  EXPECT_EQ(number(pool, "waiting"), 0);
-  EXPECT_EQ(number(pool, "idle"), 1);
+  EXPECT_EQ(gauge("binnacle_pool_queue"), 0);
+  EXPECT_EQ(gauge("binnacle_pool_busy_workers"), 0);
 }
 
 TEST_F(worker_pool_test, GoesOnAfterAJobThatThrows) {
@@ -78,8 +76,7 @@ TEST_F(worker_pool_test, GoesOnAfterAJobThatThrows) {
   EXPECT_TRUE(ask<performed>(pool, note(1)));
 
   EXPECT_EQ(notes, std::vector{1});
-  EXPECT_EQ(number(pool, "workers"), 1);
-  EXPECT_EQ(number(pool, "idle"), 1);
+  EXPECT_EQ(gauge("binnacle_pool_busy_workers"), 0);
 }
 
 TEST_F(worker_pool_test, AnswersEverybodyWhenItEnds) {
@@ -94,8 +91,11 @@ TEST_F(worker_pool_test, AnswersEverybodyWhenItEnds) {
 }
 
 TEST_F(worker_pool_test, UsesAllItsWorkersAndEndsWithThem) {
-  auto pool = spawn(3, 10);
-  EXPECT_EQ(number(pool, "idle"), 3);
+  auto pool = spawn(3, 0);
+  auto a = self->request(pool, caf::infinite, note(1));
+  auto b = self->request(pool, caf::infinite, note(2));
+  auto c = self->request(pool, caf::infinite, note(3));
+  for (auto* given : {&a, &b, &c}) EXPECT_TRUE(reply_of<performed>(*given));
 
   stop(pool);
 
