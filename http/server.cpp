@@ -158,12 +158,10 @@ struct server::implementation : std::enable_shared_from_this<implementation> {
     {
       std::lock_guard lock{guard};
       drain_deadline = std::chrono::steady_clock::now() + app.config.http.drain_timeout;
-      if (!connections.empty()) {
-        finished = std::move(when_finished);
-        return;
-      }
+      if (!connections.empty()) finished = std::exchange(when_finished, nullptr);
     }
-    when_finished(0);
+    if (when_finished) return when_finished(0);
+    check_deadlines(); // who has been idle for long goes at once
   }
 
   net::io_context& io;
