@@ -46,7 +46,7 @@ function assertCommonHeaders(answer) {
   for (const [name, value] of Object.entries(SECURITY))
     assert.equal(answer.headers[name], value, `${answer.asked}: ${name}`);
   assert.match(answer.headers['x-request-id'], ULID, answer.asked);
-  assert.ok(Math.abs(Date.parse(answer.headers.date) - Date.now()) < 5000, answer.asked);
+  assert.ok(Math.abs(Date.parse(answer.headers.date) - Date.now()) < 60_000, answer.asked);
   const names = answer.rawHeaders.filter((_, i) => i % 2 === 0).map((n) => n.toLowerCase())
     .filter((n) => n !== 'set-cookie');
   assert.equal(new Set(names).size, names.length, `${answer.asked}: a header stands twice`);
@@ -349,7 +349,7 @@ test('one call too many is 429 with the time to wait, and counts for that user a
 
 test('waiting as long as told is enough', async () => {
   const { service: quick, stop } = await startCompany({
-    env: { BINNACLE_LIMITS_PLATFORM_BILLING: '3/2s' }, standIn: ['--namespaces', 'analytics'],
+    env: { BINNACLE_LIMITS_PLATFORM_BILLING: '2/5s' }, standIn: ['--namespaces', 'analytics'],
   });
   try {
     const token = await quick.token('waiting@example.com');

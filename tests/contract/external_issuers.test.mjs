@@ -31,6 +31,7 @@ function certified() {
   };
 }
 
+const SHAKY_HOST = '127.77.0.2'; // on 127.0.0.1 somebody may take the port meanwhile
 let service, keys, shakyPort, shaky;
 const fetched = {}; // how often which document was asked for
 const documents = {};
@@ -68,7 +69,7 @@ ${more}
     issuer(AUTH0, `${keys.url}/jwks`) +
     issuer(HANGING, `${keys.url}/hanging`) +
     issuer(ELLIPTIC, `${keys.url}/elliptic`, 'algorithm = "ES256"\nsurfaces = ["platform"]') +
-    issuer(SHAKY, `http://127.0.0.1:${shakyPort}/shaky`));
+    issuer(SHAKY, `http://${SHAKY_HOST}:${shakyPort}/shaky`));
   service = await startService({
     directory, env: { BINNACLE_CONFIG: file, BINNACLE_RATE_LIMIT_SCALE: '1000' },
   });
@@ -97,10 +98,11 @@ test('an issuer that hangs makes nobody wait but its own users', async () => {
   const token = make({ kid: 'x' }, { ...HANGING, sub: 'x' }, signers.stranger);
   const waiting = usage(token);
   await until('its keys are asked for', () => fetched['/hanging'] === 1);
-  const began = Date.now();
-  expect(await usage(auth0({ sub: 'auth0|1' })), 200);
-  expect(await usage(firebase({ sub: 'firebase-1' })), 200);
-  assert.ok(Date.now() - began < 5_000);
+  let over = false;
+  waiting.then(() => { over = true; });
+  const others = [usage(auth0({ sub: 'auth0|1' })), usage(firebase({ sub: 'firebase-1' }))];
+  for (const answer of await Promise.all(others)) expect(answer, 200);
+  assert.ok(!over, 'they have waited for it');
   expect(await waiting, 503, { error: 'Service temporarily unavailable' });
 });
 
@@ -237,7 +239,7 @@ test('an unknown kid makes one fetch, however many tokens have it', async () => 
   const rotated = () => make({ kid: 'auth0-2' }, { ...AUTH0, sub: 'auth0|1' }, signers.next);
   const before = fetched['/jwks'];
   documents['/jwks'].keys.push(jwkOf(signers.next, 'auth0-2', 'RS256'));
-  await until('the new key is known', async () => (await usage(rotated())).status === 200, 45_000);
+  await until('the new key is known', async () => (await usage(rotated())).status === 200, 120_000);
   assert.equal(fetched['/jwks'], before + 1);
   await Promise.all(Array.from({ length: 30 }, (_, i) =>
     usage(make({ kid: `made-up-${i}` }, { ...AUTH0, sub: 'x' }, signers.stranger))));
@@ -252,7 +254,7 @@ test('while an issuer\'s keys cannot be had, its users are told to come back; th
     assert.ok(Number(answer.headers['retry-after']) >= 1);
   }
   expect(await usage(auth0({ sub: 'auth0|1' })), 200); // others are not concerned
-  shaky = await serveHttp(publish, shakyPort);
+  shaky = await serveHttp(publish, shakyPort, SHAKY_HOST);
   await until('the keys are there', async () => (await usage(token())).status === 200);
   await shaky.close();
   expect(await usage(token()), 200); // and stay

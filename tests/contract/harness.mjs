@@ -18,7 +18,7 @@ export const binary = process.env.BINNACLE_BINARY
   : ['build/debug/binnacle', 'build/release/binnacle']
     .map((path) => join(repository, path)).find(existsSync) ?? 'build/debug/binnacle: build it first';
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 export const PASSWORD = 'correct horse battery';
 export const HOUR = 3_600_000;
 export const startOfHour = (time = Date.now()) => time - (time % HOUR);
@@ -103,11 +103,11 @@ export async function freePort() {
 }
 
 /// A small HTTP server for the length of a test file.
-export async function serveHttp(handler, port = 0) {
+export async function serveHttp(handler, port = 0, host = '127.0.0.1') {
   const server = http.createServer(handler);
-  await new Promise((done, failed) => server.once('error', failed).listen(port, '127.0.0.1', done));
+  await new Promise((done, failed) => server.once('error', failed).listen(port, host, done));
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `http://${host}:${server.address().port}`,
     port: server.address().port,
     close: () => new Promise((done) => { server.close(done); server.closeAllConnections(); }),
   };
@@ -127,7 +127,7 @@ function environment(directory, more = {}) {
 }
 
 /// Runs `binnacle …` to its end: {code, stdout, stderr}.
-export async function run(directory, args, { input = '', env = {}, patience = 60_000 } = {}) {
+export async function run(directory, args, { input = '', env = {}, patience = 120_000 } = {}) {
   const child = start(directory, [binary, ...args],
     { cwd: directory, env: environment(directory, env), stdio: ['pipe', 'pipe', 'pipe'] });
   let stdout = '', stderr = '';
@@ -432,7 +432,7 @@ const GIB = 2n ** 30n;
 export const gigabytes = (byteHours) => units(byteHours) / GIB;
 
 /// A time from which the hour will not change for a while, so that a test knows "today".
-export async function awayFromTheHour(seconds = 40) {
+export async function awayFromTheHour(seconds = 90) {
   await until('the hour is young enough', () => HOUR - (Date.now() % HOUR) > seconds * 1000,
     (seconds + 5) * 1000);
   return startOfHour();

@@ -21,8 +21,9 @@ export const BINARY = process.env.BINNACLE_BINARY ??
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/// Asks until the answer is true; its last error or a plain one when the deadline passes.
-export async function eventually(what, ask, { within = 10_000, every = 25 } = {}) {
+/// Asks until the answer is true; its last error or a plain one when the deadline passes. Deadlines
+/// here are for what hangs: no test may depend on how fast the machine is.
+export async function eventually(what, ask, { within = 60_000, every = 25 } = {}) {
   const deadline = Date.now() + within;
   for (;;) {
     let why = new Error(`not within ${within} ms: ${what}`);
@@ -114,7 +115,7 @@ class Installation {
   /// One statement; its rows as text, columns separated by |.
   sql(text) {
     return execFileSync(join(POSTGRES, 'psql'), ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', text,
-      this.url], { encoding: 'utf8', timeout: 15_000, stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+      this.url], { encoding: 'utf8', timeout: 60_000, stdio: ['ignore', 'pipe', 'inherit'] }).trim();
   }
 
   get postmaster() {
@@ -135,7 +136,7 @@ class Installation {
       Object.assign(as, { uid: id('-u'), gid: id('-g') });
     }
     return spawnSync(join(POSTGRES, 'pg_ctl'), [...args, '-D', join(this.data, 'postgres/cluster')], {
-      ...as, cwd: join(this.data, 'postgres'), timeout: 30_000, stdio: 'ignore',
+      ...as, cwd: join(this.data, 'postgres'), timeout: 60_000, stdio: 'ignore',
     });
   }
 
@@ -157,15 +158,16 @@ class Installation {
       this.postgres('start', '-s', '-w', '-l', log).status === 0, { every: 50 });
   }
 
-  /// Holds the usage tables for a while, so that whoever reads usage waits; ends with the test.
-  async lockUsage(seconds) {
-    const child = spawn(join(POSTGRES, 'psql'), ['-XAtq', '-c', 'BEGIN; LOCK TABLE usage_daily, ' +
-      `usage_project_daily, usage_monthly IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(${seconds}); COMMIT`, this.url],
-    { stdio: 'ignore' });
+  /// Holds the usage tables, so that whoever reads usage waits, until the function that it returns
+  /// is called; ends with the test.
+  async lockUsage() {
+    const child = spawn(join(POSTGRES, 'psql'), ['-XAtq', this.url], { stdio: ['pipe', 'ignore', 'inherit'] });
     this.running.push({ child });
+    child.stdin.on('error', () => {}); // its server may be gone
+    child.stdin.write('BEGIN; LOCK TABLE usage_daily, usage_project_daily, usage_monthly IN ACCESS EXCLUSIVE MODE;\n');
     await eventually('the tables are locked', () => this.sql('SELECT count(*) FROM pg_locks ' +
-      "WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'usage_daily'::regclass") === '1');
-    return child;
+      "WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'usage_monthly'::regclass") === '1');
+    return () => child.stdin.end();
   }
 
   /// Every process that has its home in this installation: postmaster, its children, ours.
@@ -233,13 +235,13 @@ class Service {
     await eventually('the service is ready', () => {
       this.port = Number(/ready at http:\/\/[^\s]*:(\d+)/.exec(this.text)?.[1] ?? 0);
       return this.port || gone;
-    }, { within: 60_000 });
+    });
     if (gone) throw new Error(`it did not start: ${this.text}`);
     await eventually('/readyz', async () => (await this.call('GET', '/readyz')).status === 200);
   }
 
   /// {status, headers, text, json}; rejects when the answer does not arrive whole.
-  call(method, path, { headers = {}, body, agent = false, within = 15_000 } = {}) {
+  call(method, path, { headers = {}, body, agent = false, within = 60_000 } = {}) {
     return call({ port: this.port, method, path, headers, body, agent, within });
   }
 
@@ -248,7 +250,7 @@ class Service {
   }
 
   /// The exit code, or the signal that ended it.
-  async stop(signal = 'SIGTERM', within = 20_000) {
+  async stop(signal = 'SIGTERM', within = 60_000) {
     this.child.kill(signal);
     return bounded(this.ended, within, `end after ${signal}`);
   }
@@ -285,10 +287,11 @@ export const cookieOf = (answer) => answer.headers['set-cookie'][0].split(';')[0
 
 // -- bytes ------------------------------------------------------------------------------------------
 
-/// Sends pieces one after another and reads until the server closes or `until` is satisfied.
+/// Sends pieces one after another and reads until the server closes or `until` is satisfied. A
+/// number is a pause, a function is waited for.
 /// {answers, closed, text, ms}: what was read, taken apart. `quiet`: stop waiting after so long.
 export function converse(port, pieces, {
-  within = 5_000, until, methods = [], host = '127.0.0.1', from, pause = 20, end = false,
+  within = 60_000, until, methods = [], host = '127.0.0.1', from, pause = 20, end = false,
 } = {}) {
   return new Promise((done, failed) => {
     const socket = net.connect({ port, host, localAddress: from });
@@ -318,6 +321,7 @@ export function converse(port, pieces, {
       for (const piece of [pieces].flat()) {
         if (finished) return;
         if (typeof piece === 'number') await sleep(piece);
+        else if (typeof piece === 'function') await piece();
         else socket.write(Buffer.from(piece, 'latin1'));
         if (Array.isArray(pieces)) await sleep(pause);
       }

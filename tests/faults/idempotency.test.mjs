@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { addCluster, eventually, installation, openCost } from './harness.mjs';
 
-describe('idempotency', { timeout: 120_000 }, () => {
+describe('idempotency', { timeout: 600_000 }, () => {
   const cleanups = [];
   const test = { after: (f) => cleanups.push(f) };
   let home, first, second, admin, upstream, clusterId;

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { PASSWORD, addCluster, call, cookieOf, eventually, installation, openCost, sleep } from './harness.mjs';
+import { PASSWORD, addCluster, call, cookieOf, eventually, installation, openCost } from './harness.mjs';
 
 const LOGIN = '/api/auth/login';
 
@@ -17,16 +17,16 @@ async function stage(test, env) {
 }
 const logIn = (service, password = PASSWORD, more = {}) =>
   call({ port: service.port, method: 'POST', path: LOGIN, body: JSON.stringify({ username: 'admin', password }),
-    headers: { 'content-type': 'application/json' }, agent: false, within: 15_000, ...more });
+    headers: { 'content-type': 'application/json' }, agent: false, within: 60_000, ...more });
 const me = (service, cookie) => service.call('GET', '/api/auth/me', { headers: { cookie } });
 
-describe('login budget', { timeout: 100_000 }, () => {
+describe('login budget', { timeout: 600_000 }, () => {
   const cleanups = [];
   let home, service;
   before(async () => {
     ({ home, service } = await stage({ after: (f) => cleanups.push(f) }, {
       BINNACLE_RATE_LIMIT_SCALE: '1', BINNACLE_SESSION_IDLE: '1s', BINNACLE_LIMITS_GATEWAY_LOGIN: '4/300s',
-      BINNACLE_LIMITS_PLATFORM_DEFAULT: '100000/60s', BINNACLE_LIMITS_LOGIN_FAILURES: '1000/60s',
+      BINNACLE_LIMITS_PLATFORM_DEFAULT: '100000/60s', BINNACLE_LIMITS_LOGIN_FAILURES: '1000/300s',
     }));
   });
   after(() => cleanups.forEach((f) => f()));
@@ -46,7 +46,7 @@ describe('login budget', { timeout: 100_000 }, () => {
     assert.ok(Number(answer.headers['retry-after']) >= 1);
   }
   const saved = (address) => eventually('the window is saved', () =>
-    home.sql(`SELECT state FROM rate_windows WHERE key LIKE '%${address}%'`) !== '', { within: 20_000, every: 100 });
+    home.sql(`SELECT state FROM rate_windows WHERE key LIKE '%${address}%'`) !== '', { every: 100 });
 
   it('survives a graceful restart', async () => {
     assert.equal(await spend(3, '127.0.0.31'), 1);
@@ -60,7 +60,7 @@ describe('login budget', { timeout: 100_000 }, () => {
     assert.equal(await spend(4, '127.0.0.32'), 0);
     const sessions = async () => Number(/^binnacle_sessions (\d+)/m.exec((await service.call('GET', '/metrics')).text)[1]);
     // The sweep takes 32 s to look at everybody once, so for a while we look in ourselves.
-    await eventually('every session is passivated', async () => (await sessions()) === 0, { within: 45_000, every: 200 });
+    await eventually('every session is passivated', async () => (await sessions()) === 0, { within: 120_000, every: 200 });
     await isSpent('127.0.0.32');
   });
 
@@ -74,7 +74,7 @@ describe('login budget', { timeout: 100_000 }, () => {
   });
 });
 
-describe('sessions', { timeout: 100_000 }, () => {
+describe('sessions', { timeout: 600_000 }, () => {
   const cleanups = [];
   const test = { after: (f) => cleanups.push(f) };
   let home, service, second;
@@ -124,7 +124,7 @@ describe('sessions', { timeout: 100_000 }, () => {
     const cookie = cookieOf(await logIn(service));
     assert.equal((await me(second, cookie)).status, 200);
     await service.call('POST', '/api/auth/logout', { headers: { cookie } });
-    await eventually('the other node knows', async () => (await me(second, cookie)).status === 401, { within: 1_000 });
+    await eventually('the other node knows', async () => (await me(second, cookie)).status === 401);
   });
 
   it('ends every login when the password changes, here at once and there within a moment', async () => {
@@ -139,11 +139,25 @@ describe('sessions', { timeout: 100_000 }, () => {
     assert.equal((await me(service, mine)).status, 401);
     assert.equal((await me(service, other)).status, 401);
     await eventually('the other node knows', async () =>
-      (await me(second, mine)).status === 401 && (await me(second, other)).status === 401, { within: 1_000 });
+      (await me(second, mine)).status === 401 && (await me(second, other)).status === 401);
     assert.equal((await service.call('GET', '/api/usage', { headers: token })).status, 200, 'another user is not concerned');
     assert.equal((await logIn(second)).status, 401);
     const again = cookieOf(await logIn(second, `${PASSWORD}!`));
     assert.equal((await change(`${PASSWORD}!`, PASSWORD, again)).status, 200);
+  });
+
+  it('ends the oldest login when there are too many, on both nodes', async () => {
+    const oldest = cookieOf(await logIn(service));
+    for (const node of [service, second]) assert.equal((await me(node, oldest)).status, 200);
+    home.sql("DELETE FROM sessions WHERE created_at < (SELECT max(created_at) FROM sessions)");
+    const cookies = [];
+    for (let i = 0; i < 99; ++i) cookies.push(cookieOf(await logIn(i % 2 ? second : service)));
+    for (const node of [service, second]) assert.equal((await me(node, oldest)).status, 200, 'a hundred are fine');
+    cookies.push(cookieOf(await logIn(service)));
+    await eventually('both nodes know', async () =>
+      (await me(service, oldest)).status === 401 && (await me(second, oldest)).status === 401);
+    for (const cookie of [cookies[0], cookies.at(-1)])
+      for (const node of [service, second]) assert.equal((await me(node, cookie)).status, 200);
   });
 
   it('a kept connection does not keep a credential', async () => {
@@ -162,7 +176,7 @@ describe('sessions', { timeout: 100_000 }, () => {
     home.sql("UPDATE users SET status = 'suspended' WHERE email = 'gone@example.com'; " +
       "SELECT pg_notify('binnacle_changes', 'identity:' || id) FROM users WHERE email = 'gone@example.com'");
     await eventually('both nodes know', async () =>
-      (await usage(service)).status === 403 && (await usage(second)).status === 403, { within: 2_000 });
+      (await usage(service)).status === 403 && (await usage(second)).status === 403);
   });
 
   it('shows booked usage at once where it was collected, and soon on the other node', async () => {
@@ -183,11 +197,8 @@ describe('sessions', { timeout: 100_000 }, () => {
     const collected = await service.call('POST', '/api/admin/usage/collect', { headers: admin,
       body: from < now ? { from: from.toISOString(), to: now.toISOString() } : {} });
     assert.equal(collected.status, 200, collected.text);
-    const after = await usage(service);
-    // The collector is not the user's session: its change comes by way of the database.
-    await eventually('this node shows it', async () => (await usage(service)).json.cpuHours > 0, { within: 1_000 });
-    await eventually('the other node shows it', async () => (await usage(second)).json.cpuHours > 0, { within: 1_000 });
-    assert.ok(after.status === 200);
+    assert.ok((await usage(service)).json.cpuHours > 0, 'this node shows it');
+    await eventually('the other node shows it', async () => (await usage(second)).json.cpuHours > 0);
     assert.equal((await usage(service)).text, (await usage(second)).text);
     const etag = (await usage(service)).headers.etag;
     const same = await second.call('GET', '/api/usage', { headers: { ...user, 'if-none-match': etag } });
@@ -210,10 +221,9 @@ describe('sessions', { timeout: 100_000 }, () => {
       })));
     }
     await eventually('all connections are gone', async () =>
-      /^binnacle_http_connections 1$/m.test((await service.call('GET', '/metrics')).text), { within: 5_000 });
+      /^binnacle_http_connections 1$/m.test((await service.call('GET', '/metrics')).text));
     assert.equal((await service.call('GET', '/api/usage', { headers: token })).status, 200);
     assert.equal((await logIn(service)).status, 200);
-    await sleep(10);
   });
 
   it('both nodes stop cleanly', async () => {

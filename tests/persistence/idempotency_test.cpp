@@ -123,9 +123,10 @@ TEST_F(IdempotencyKeys, AreSweptWhenTheyHaveExpired) {
 
 TEST_F(IdempotencyKeys, AreLimitedPerScope) {
   claim(attempt("one"));
-  where.query("INSERT INTO idempotency_keys SELECT 'user:usr_1', i::text, '', '', now(), NULL, now() "
-              "FROM generate_series(1, " +
-              std::to_string(most_idempotency_keys - 1) + ") i RETURNING 1");
+  where.query(
+      "INSERT INTO idempotency_keys SELECT 'user:usr_1', i::text, '', '', now(), NULL, now() "
+      "FROM generate_series(1, " +
+      std::to_string(most_idempotency_keys - 1) + ") i RETURNING 1");
 
   auto next = attempt("two");
   next.key = "one too many";

@@ -51,7 +51,7 @@ protected:
            !!inspect_schema(to(c));
   }
   static bool answers_soon(const private_cluster& c) {
-    auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{60};
     while (std::chrono::steady_clock::now() < patience) {
       if (answers(c)) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds{20});
