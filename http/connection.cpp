@@ -388,9 +388,11 @@ bool connection::send() {
 /// The answer is out: record it and make ready for the next request, or say goodbye.
 void connection::on_sent() {
   auto& x = *x_;
-  shared_.log.record(x, out_size_);
+  // Into a request whose deadline has passed, actors may still be writing what they find out.
+  auto overdue = overdue_.load(std::memory_order_relaxed);
+  shared_.log.record(x, out_size_, overdue ? std::string_view{} : x.answered_for.value);
   // What led to a refusal is examined anew next time: the same token may be another user's by then.
-  if (x.credential_rejected)
+  if (overdue || x.credential_rejected)
     link_.reset();
   else if (x.link && x.link->reusable)
     link_ = x.link;
@@ -479,6 +481,7 @@ void connection::check_deadline(steady::time_point now, bool draining) {
   auto out = face.render(f, *late);
   out.log_detail = to_string(f);
   keep_alive_ = false;
+  overdue_ = true;
   late->answer(std::move(out));
 }
 

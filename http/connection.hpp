@@ -104,6 +104,7 @@ private:
   std::string_view out_body_{};
   std::size_t out_size_ = 0;
   std::atomic<bool> keep_alive_{true}; // the sweep may clear it
+  std::atomic<bool> overdue_{false};   // the sweep has answered
   bool body_unread_ = false;
   bool to_http_1_0_ = false;
 

@@ -73,7 +73,7 @@ route_counters& counters_of(const exchange& x) {
 
 } // namespace
 
-void journal::record(const exchange& x, std::size_t bytes_sent) const {
+void journal::record(const exchange& x, std::size_t bytes_sent, std::string_view user) const {
   const auto& r = x.result_of();
   auto took = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::system_clock::now() - x.received);
@@ -96,9 +96,9 @@ void journal::record(const exchange& x, std::size_t bytes_sent) const {
   line.append(R"(,"us":)").append(std::to_string(took.count()));
   line.append(R"(,"client":)");
   json::write_string(line, x.req.client_address);
-  if (!x.answered_for.empty()) {
+  if (!user.empty()) {
     line.append(R"(,"user":)");
-    json::write_string(line, x.answered_for.value);
+    json::write_string(line, user);
   }
   if (x.traceparent.size() >= 35)
     line.append(R"(,"trace_id":")").append(x.traceparent, 3, 32).append("\"");

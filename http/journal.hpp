@@ -7,11 +7,12 @@
 
 namespace binnacle::http {
 
-/// Records one answered request. No query string, cookie, token or body is written down.
+/// Records one answered request of `user`, empty when nobody knows. No query string, cookie, token
+/// or body is written down.
 class journal {
 public:
   explicit journal(bool access_log) : access_log_{access_log} {}
-  void record(const exchange& x, std::size_t bytes_sent) const;
+  void record(const exchange& x, std::size_t bytes_sent, std::string_view user) const;
 
 private:
   bool access_log_;
