@@ -55,6 +55,11 @@ public:
   auto write(F f, Args... args) {
     return storage(persistence::access::write, f, std::move(args)...);
   }
+  /// One statement that writes and may be repeated, one round trip; nothing is touched.
+  template <class F, class... Args>
+  auto append(F f, Args... args) {
+    return storage(persistence::access::append, f, std::move(args)...);
+  }
   /// A transaction that is worth it even when the request's time is over: it settles something
   /// that outlives the request.
   template <class F, class... Args>

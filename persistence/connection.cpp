@@ -160,6 +160,7 @@ sql_transaction::sql_transaction(sql_connection& connection, access how) : conne
   auto& link = connection.link();
   switch (how) {
   case access::read:
+  case access::append:
     inside_ = std::make_unique<pqxx::nontransaction>(link);
     break;
   case access::snapshot:

@@ -107,7 +107,7 @@ struct database::implementation {
           tx.publish_changes();
           committing = true;
         } else if (!tx.changes().empty()) {
-          return refused(errc::internal, "a reading transaction touched something");
+          return refused(errc::internal, "something was touched outside a write");
         }
         tx.commit();
         if (changes) *changes = tx.changes();

@@ -25,7 +25,8 @@ struct database_config {
 enum class access {
   read,     // one statement, autocommit: one round trip
   snapshot, // several reads that must agree: read-only, repeatable read
-  write     // read committed, synchronous commit
+  write,    // read committed, synchronous commit
+  append // one statement that writes and may be repeated, autocommit: one round trip; no touching
 };
 
 /// Blocking; owned and used by one thread. Connects at first use and again after a loss, at most
