@@ -43,6 +43,7 @@ enum class field : std::uint8_t {
   origin,
   referer,
   request_id, // X-Request-Id
+  stripe_signature,
   forwarded_for,
   forwarded_host,
   forwarded_proto,

@@ -103,6 +103,16 @@ using meter_sync_actor = caf::typed_actor<
     // INTERNAL: a second has passed.
     caf::reacts_to<caf::tick_atom>>;
 
+/// Applies Stripe's events.
+using stripe_inbox_actor = caf::typed_actor<
+    // Looks for work at once, not only at the next second.
+    caf::reacts_to<stripe_event_stored>,
+    // Replies when what Stripe could not deliver is stored; a fault of Stripe's call (stripe.hpp)
+    // or of the database otherwise.
+    caf::replies_to<heal_stripe_events>::with<healed_events>,
+    // INTERNAL: a second has passed.
+    caf::reacts_to<caf::tick_atom>>;
+
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
 

@@ -175,6 +175,17 @@ struct stripe_call_due {
   std::int64_t attempt = 0;
 };
 
+// -- Stripe's events ----------------------------------------------------------------------------
+
+/// The inbox has something new.
+struct stripe_event_stored {};
+/// Read from Stripe what no webhook has brought, then reply `healed_events`.
+struct heal_stripe_events {};
+struct healed_events {
+  std::int64_t listed = 0; // undelivered, says Stripe
+  std::int64_t missed = 0; // of these, unknown to us until now
+};
+
 // -- billing accounts ---------------------------------------------------------------------------
 
 /// The user's customer at Stripe, made if there is none.
@@ -305,6 +316,18 @@ typename I::result_type inspect(I& f, stripe_call_due& x) {
   return f(caf::meta::type_name("stripe_call_due"), x.id, x.attempt);
 }
 template <class I>
+typename I::result_type inspect(I& f, stripe_event_stored&) {
+  return f(caf::meta::type_name("stripe_event_stored"));
+}
+template <class I>
+typename I::result_type inspect(I& f, heal_stripe_events&) {
+  return f(caf::meta::type_name("heal_stripe_events"));
+}
+template <class I>
+typename I::result_type inspect(I& f, healed_events& x) {
+  return f(caf::meta::type_name("healed_events"), x.listed, x.missed);
+}
+template <class I>
 typename I::result_type inspect(I& f, ensure_customer& x) {
   return f(caf::meta::type_name("ensure_customer"), x.who.value);
 }
@@ -381,6 +404,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_answer))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::make_http_call))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_call_due))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_event_stored))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::heal_stripe_events))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::healed_events))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::ensure_customer))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::customer_account))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::ensure_subscription))

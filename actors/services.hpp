@@ -35,6 +35,7 @@ struct services {
   stripe_actor stripe{};
   billing_actor billing{};
   meter_sync_actor meter_sync{};
+  stripe_inbox_actor stripe_inbox{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

@@ -7,6 +7,7 @@
 #include "persistence/database.hpp"
 #include "persistence/idempotency.hpp"
 #include "persistence/rate_windows.hpp"
+#include "persistence/stripe_events.hpp"
 #include "persistence/users.hpp"
 
 #include <algorithm>
@@ -32,6 +33,10 @@ constexpr seconds after_held_hours{45};
 /// A long backfill may take that long; our claim on the timer does not, as hours have their own.
 constexpr hours collection_patience{6};
 constexpr seconds show_interval{60};
+constexpr minutes healing_patience{10};
+/// Longer than Stripe can be asked for an event, and than anybody wonders about one.
+constexpr hours payload_life{90 * 24};
+constexpr std::int64_t payloads_per_sweep = 10'000;
 
 /// What a run did: JSON for the table, and whether to run once more outside the schedule.
 struct run_outcome {
@@ -140,6 +145,18 @@ struct timers_state : actor_scope<timers_actor::base> {
     co_return std::move(out);
   }
 
+  task<run_outcome> heal() {
+    run_outcome out;
+    auto got =
+        co_await asking<healed_events, timers_actor::base, stripe_inbox_actor, heal_stripe_events>{
+            *this, self(), app->stripe_inbox, healing_patience, heal_stripe_events{}};
+    if (got)
+      out.json = json::to_text(json::object{{"listed", got->listed}, {"missed", got->missed}});
+    else
+      out.json = json::to_text(json::object{{"error", describe(got.error().code).name}});
+    co_return std::move(out);
+  }
+
   task<run_outcome> sweep() {
     run_outcome out;
     auto body = bind_sql(config.books.sweep, app->time->now());
@@ -224,6 +241,12 @@ timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> 
                                .rhythm = {hours{1}},
                                .jitter = minutes{5},
                                .lease = minutes{15}});
+    const auto heal_interval = app->config.stripe.heal_interval;
+    state.schedules.push_back({.name = "heal-stripe-events",
+                               .run = &timers_state::heal,
+                               .rhythm = {heal_interval},
+                               .jitter = heal_interval / 20,
+                               .lease = healing_patience});
   }
   self->send(timers_actor{self}, caf::tick_atom_v);
   return {[self](caf::tick_atom) { self->state.tick(); }};
@@ -239,7 +262,9 @@ timer_books::timer_books() {
     if (!windows) return windows;
     auto answers = persistence::delete_expired_idempotency_keys(in, now);
     if (!answers) return answers;
-    return *logins + *windows + *answers;
+    auto payloads = persistence::drop_stripe_payloads(in, now - payload_life, payloads_per_sweep);
+    if (!payloads) return payloads;
+    return *logins + *windows + *answers + *payloads;
   };
 }
 

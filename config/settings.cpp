@@ -321,6 +321,10 @@ std::vector<option> options_of(settings& s) {
   add("stripe.attempts", &st.attempts, "calls to Stripe until one is given up", 1, 20);
   add("stripe.webhook_tolerance", &st.webhook_tolerance, "age at which a webhook is refused", 1'000,
       86'400'000);
+  add("stripe.event_lease", &st.event_lease,
+      "time after which an event that a node began to apply is given to another", 1'000, 3'600'000);
+  add("stripe.heal_interval", &st.heal_interval,
+      "pause between two readings of the events that Stripe could not deliver", 1'000, 86'400'000);
   add("stripe.pricing_table", &st.pricing_table, "JSON object: plan to Stripe price, monthly", 0, 0,
       {"PRICING_TABLE"});
   add("stripe.pricing_table_annual", &st.pricing_table_annual, "likewise, annual", 0, 0,

@@ -48,7 +48,8 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
                                      named{"X-Forwarded-Host", field::forwarded_host},
                                      named{"X-Forwarded-Proto", field::forwarded_proto},
                                      named{"traceparent", field::traceparent},
-                                     named{"Idempotency-Key", field::idempotency_key}};
+                                     named{"Idempotency-Key", field::idempotency_key},
+                                     named{"Stripe-Signature", field::stripe_signature}};
   for (auto& other : others)
     if (equal_ignoring_case(name, other.name)) return other.of;
   return {};

@@ -7,6 +7,7 @@
 #include "actors/notifier.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
 #include "actors/stripe.hpp"
+#include "actors/stripe_inbox.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/timers.hpp"
 #include "actors/usage_collector.hpp"
@@ -150,6 +151,9 @@ struct service::implementation {
     keep_alive<notifier_actor>("notifier", [&s, &a] {
       return spawn_notifier(s, a, database_of(a.config, "binnacle listener"));
     });
+    if (options.timers)
+      app.stripe_inbox = keep_alive<stripe_inbox_actor>(
+          "stripe-inbox", [&s, &a] { return spawn_stripe_inbox(s, a); });
     if (options.timers) keep_alive<timers_actor>("timers", [&s, &a] { return spawn_timers(s, a); });
   }
 
@@ -185,6 +189,7 @@ struct service::implementation {
     app.billing = nullptr;
     app.stripe = nullptr;
     app.meter_sync = nullptr;
+    app.stripe_inbox = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);

@@ -161,6 +161,7 @@ subscription subscription_of(const bj::object& o) {
   if (!out.current_period_end) out.current_period_end = instant(o, "current_period_end");
   out.cancel_at_period_end = truth(o, "cancel_at_period_end");
   out.created = required_instant(o, "created");
+  out.ended_at = instant(o, "ended_at");
   out.notes = notes_of(o);
   return out;
 }
@@ -294,6 +295,13 @@ meter_summary summary_of(const bj::object& o) {
 
 std::string json_of(const bj::object& o) { return bj::serialize(o); }
 
+/// A customer is its own; a detached payment method was somebody's.
+std::string customer_of_event(const bj::object& about, const bj::object* previous) {
+  if (text(about, "object") == "customer") return text(about, "id");
+  auto out = reference(about, "customer");
+  return out.empty() && previous ? reference(*previous, "customer") : out;
+}
+
 event event_of(const bj::object& o) {
   expect(o, "event");
   event out;
@@ -307,8 +315,15 @@ event event_of(const bj::object& o) {
   if (!about) throw nonsense{"data.object is missing"};
   out.object_id = text(*about, "id");
   out.object = json_of(*about);
-  if (const auto* previous = object(*data, "previous_attributes"))
-    out.previous_attributes = json_of(*previous);
+  const auto* previous = object(*data, "previous_attributes");
+  if (previous) out.previous_attributes = json_of(*previous);
+  out.customer = customer_of_event(*about, previous);
+  return out;
+}
+
+event listed_event_of(const bj::object& o) {
+  auto out = event_of(o);
+  out.json = json_of(o);
   return out;
 }
 
@@ -372,7 +387,7 @@ result<list<meter_summary>> read_meter_summaries(std::string_view json) {
   return document(json, list_of<meter_summary, summary_of>);
 }
 result<list<event>> read_events(std::string_view json) {
-  return document(json, list_of<event, event_of>);
+  return document(json, list_of<event, listed_event_of>);
 }
 
 } // namespace binnacle::stripe

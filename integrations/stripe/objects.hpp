@@ -42,6 +42,7 @@ struct subscription {
   std::optional<time_point> current_period_end{};
   bool cancel_at_period_end = false;
   time_point created{};
+  std::optional<time_point> ended_at{};
   metadata notes{};
 };
 
@@ -138,8 +139,10 @@ struct event {
   bool livemode = false;
   std::string api_version{};
   std::string object_id{};           // of the object it is about; empty: has none
+  std::string customer{};            // whose object it is, or was before; empty: nobody's
   std::string object{};              // JSON, for one of the readers
   std::string previous_attributes{}; // JSON; empty: none
+  std::string json{};                // all of it, when it was read from a list
 };
 
 template <class T>

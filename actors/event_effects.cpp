@@ -1,0 +1,124 @@
+#include "actors/event_effects.hpp"
+
+#include "actors/subscription_rules.hpp"
+#include "persistence/billing_accounts.hpp"
+#include "persistence/suspensions.hpp"
+#include "persistence/users.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace binnacle {
+namespace {
+
+using persistence::suspension;
+using persistence::transaction;
+
+std::string lower(std::string text) {
+  for (auto& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+bool is_over(std::string_view status) {
+  return status == "canceled" || status == "incomplete_expired";
+}
+
+/// A user whose subscriptions for usage have all ended, or who pays afterwards and has nothing left
+/// to pay with, is suspended; others are not. Looks only at what is stored, so that the last event
+/// leaves the same as any other order would.
+result<done> review_standing(transaction& tx, const user_id& who, suspension liftable,
+                             time_point now) {
+  auto known = persistence::subscriptions_of(tx, who);
+  if (!known) return known.error();
+  std::erase_if(*known, [](const auto& s) { return s.kind != "usage"; });
+  auto unbilled =
+      !known->empty() && std::ranges::all_of(*known, [](auto& s) { return is_over(s.status); });
+  auto lost = persistence::has_lost_method(tx, who);
+  if (!lost) return lost.error();
+  auto user = persistence::find_user(tx, who);
+  if (!user) return user.error();
+  auto postpaid = *user && (*user)->billing_mode == "postpaid";
+  if (unbilled || (*lost && postpaid)) return persistence::suspend_for_billing(tx, who, now);
+  return persistence::lift_suspension(tx, who, liftable, now);
+}
+
+/// A known user's id, or none: metadata may name anybody.
+result<user_id> existing(transaction& tx, const user_id& named) {
+  if (named.empty()) return user_id{};
+  auto found = persistence::find_user(tx, named);
+  if (!found) return found.error();
+  return *found ? named : user_id{};
+}
+
+result<user_id> subscriber_of(transaction& tx, const stripe::subscription& s) {
+  auto who = persistence::user_of_customer(tx, s.customer);
+  if (!who || !who->empty()) return who;
+  auto known = persistence::find_subscription(tx, s.id);
+  if (!known) return known.error();
+  return *known ? (*known)->who : user_id{};
+}
+
+} // namespace
+
+result<user_id> buyer_of(transaction& tx, const stripe::checkout_session& s) {
+  auto named = existing(tx, user_of(s));
+  if (!named || !named->empty()) return named;
+  if (s.customer_email.empty()) return user_id{};
+  auto found = persistence::find_user_by_email(tx, lower(s.customer_email));
+  if (!found) return found.error();
+  return *found ? (*found)->id : user_id{};
+}
+
+result<done> apply_purchase(transaction& tx, const user_id& buyer,
+                            const stripe::checkout_session& s, const event_setting& in) {
+  if (s.mode == "payment") return apply_credit_purchase(tx, buyer, s, in.now);
+  if (!s.customer.empty()) {
+    auto linked = persistence::link_stripe_customer(tx, buyer, s.customer, in.now);
+    if (!linked) return linked.error();
+  }
+  if (!s.subscription) return done{};
+  return apply_subscription(tx, buyer, *s.subscription, in.offers, in.as_of, in.now);
+}
+
+result<done> apply_subscription_state(transaction& tx, const stripe::subscription& s,
+                                      const event_setting& in) {
+  auto who = subscriber_of(tx, s);
+  if (!who) return who.error();
+  if (who->empty()) return done{};
+  auto applied = apply_subscription(tx, *who, s, in.offers, in.as_of, in.now);
+  if (!applied) return applied;
+  return review_standing(tx, *who, suspension::for_billing, in.now);
+}
+
+result<done> apply_payment_means(transaction& tx, const payment_means& means,
+                                 const event_setting& in) {
+  auto who = persistence::user_of_customer(tx, means.customer);
+  if (!who) return who.error();
+  if (who->empty()) return done{};
+  auto lost = persistence::note_lost_method(tx, *who, means.has_method, means.lost_one);
+  if (!lost) return lost;
+  auto noted = persistence::set_payment_method(tx, *who, means.has_method);
+  if (!noted) return noted;
+  // Whoever brings a card is welcome again, whatever it was (platform.md §6).
+  auto liftable = means.has_method ? suspension::any : suspension::for_billing;
+  return review_standing(tx, *who, liftable, in.now);
+}
+
+result<done> apply_invoice(transaction& tx, const std::string& customer) {
+  auto who = persistence::user_of_customer(tx, customer);
+  if (!who) return who.error();
+  if (!who->empty()) tx.touch({persistence::topic::billing, *who});
+  return done{};
+}
+
+bool starts_subscription(const std::string& billing_mode,
+                         const std::vector<stripe::subscription>& of_customer,
+                         const stripe::checkout_session& session) {
+  if (billing_mode == "prepaid") return false;
+  return std::ranges::none_of(of_customer, [&](const stripe::subscription& s) {
+    return !is_over(s.status) || s.created >= session.created ||
+           s.ended_at.value_or(s.created) >= session.created;
+  });
+}
+
+} // namespace binnacle

@@ -1,0 +1,60 @@
+/// What Stripe's events do here: the rules, without a call to Stripe.
+///
+/// An event is only a hint that an object has changed. What is done follows from what the object is
+/// now, so that events may come late, twice and in any order. Each function runs in a transaction
+/// of its caller and may be repeated. hub.md §10 and platform.md §6 say what has to come out.
+#pragma once
+
+#include "config/base/errors.hpp"
+#include "config/base/ids.hpp"
+#include "config/base/time.hpp"
+#include "config/catalogue.hpp"
+#include "integrations/stripe/objects.hpp"
+#include "persistence/transaction.hpp"
+
+#include <string>
+#include <vector>
+
+namespace binnacle {
+
+/// When and in whose light an event is applied.
+struct event_setting {
+  catalogue offers{};
+  time_point as_of{}; // of what was read from Stripe
+  time_point now{};
+};
+
+/// Who a finished checkout is for: whom it names, else whose email it has; empty: nobody yet.
+result<user_id> buyer_of(persistence::transaction&, const stripe::checkout_session&);
+
+/// A checkout in mode payment or subscription: credits, or a customer and a subscription.
+result<done> apply_purchase(persistence::transaction&, const user_id& buyer,
+                            const stripe::checkout_session&, const event_setting&);
+
+/// A subscription as it is now. That of a customer we do not know changes nothing: the checkout
+/// that makes them known brings it along. A user whose usage subscriptions have all ended is
+/// suspended.
+result<done> apply_subscription_state(persistence::transaction&, const stripe::subscription&,
+                                      const event_setting&);
+
+/// What there is to pay with, after a payment method was attached, detached, or set up.
+struct payment_means {
+  std::string customer{};
+  bool has_method = false;
+  bool lost_one = false; // the event says that one was detached
+};
+/// A postpaid user left without a payment method is suspended; one who has one is active again,
+/// unless their usage subscriptions have all ended: then nothing would bill them.
+result<done> apply_payment_means(persistence::transaction&, const payment_means&,
+                                 const event_setting&);
+
+/// An invoice was paid or not: the subscription's own event says what follows.
+result<done> apply_invoice(persistence::transaction&, const std::string& customer);
+
+/// Whether a finished setup of a payment method is to start a usage subscription: the user pays
+/// afterwards, none lives, and none lived when, or was made since, the session was made.
+bool starts_subscription(const std::string& billing_mode,
+                         const std::vector<stripe::subscription>& of_customer,
+                         const stripe::checkout_session&);
+
+} // namespace binnacle
