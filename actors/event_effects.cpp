@@ -2,6 +2,7 @@
 
 #include "actors/subscription_rules.hpp"
 #include "persistence/billing_accounts.hpp"
+#include "persistence/clusters.hpp"
 #include "persistence/suspensions.hpp"
 #include "persistence/users.hpp"
 
@@ -60,6 +61,12 @@ result<user_id> subscriber_of(transaction& tx, const stripe::subscription& s) {
 
 } // namespace
 
+result<done> give_cluster(transaction& tx, const user_id& who, time_point now) {
+  auto given = persistence::assign_free_cluster(tx, who, now);
+  if (!given && given.error().code != errc::unprocessable) return given.error();
+  return done{};
+}
+
 result<user_id> buyer_of(transaction& tx, const stripe::checkout_session& s) {
   auto named = existing(tx, user_of(s));
   if (!named || !named->empty()) return named;
@@ -87,6 +94,10 @@ result<done> apply_subscription_state(transaction& tx, const stripe::subscriptio
   if (who->empty()) return done{};
   auto applied = apply_subscription(tx, *who, s, in.offers, in.as_of, in.now);
   if (!applied) return applied;
+  auto known = persistence::find_subscription(tx, s.id);
+  if (!known) return known.error();
+  if (*known && (*known)->kind == "usage" && !is_over((*known)->status))
+    if (auto given = give_cluster(tx, *who, in.now); !given) return given;
   return review_standing(tx, *who, suspension::for_billing, in.now);
 }
 

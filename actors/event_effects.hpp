@@ -32,8 +32,8 @@ result<done> apply_purchase(persistence::transaction&, const user_id& buyer,
                             const stripe::checkout_session&, const event_setting&);
 
 /// A subscription as it is now. That of a customer we do not know changes nothing: the checkout
-/// that makes them known brings it along. A user whose usage subscriptions have all ended is
-/// suspended.
+/// that makes them known brings it along. One for usage that lives brings a cluster. A user whose
+/// usage subscriptions have all ended is suspended.
 result<done> apply_subscription_state(persistence::transaction&, const stripe::subscription&,
                                       const event_setting&);
 
@@ -47,6 +47,10 @@ struct payment_means {
 /// unless their usage subscriptions have all ended: then nothing would bill them.
 result<done> apply_payment_means(persistence::transaction&, const payment_means&,
                                  const event_setting&);
+
+/// Whoever pays for usage gets a cluster, unless they have one. That all are full is for admins to
+/// see, and no reason for an event to fail.
+result<done> give_cluster(persistence::transaction&, const user_id&, time_point now);
 
 /// An invoice was paid or not: the subscription's own event says what follows.
 result<done> apply_invoice(persistence::transaction&, const std::string& customer);

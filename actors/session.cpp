@@ -216,7 +216,8 @@ struct session_state : actor_scope<session_actor::base> {
         refused = check_csrf(x, app->config);
         break;
       case check::limit:
-        refused = check_limit(x, now, limit);
+        if (!limits_forgeries_only(x.matched->who) || !x.method_known)
+          refused = check_limit(x, now, limit);
         break;
       case check::authentication:
         if (!x.method_known && !check_method_late) break;
@@ -229,7 +230,7 @@ struct session_state : actor_scope<session_actor::base> {
     if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
     if (!x.path_clean) return refuse(x, {errc::bad_request, "Invalid path parameter"}, limit);
     if (answer_from_cache(x, now, limit)) return;
-    if (handling >= app->config.session.max_in_flight)
+    if (handling >= app->config.session.max_in_flight && !limits_forgeries_only(x.matched->who))
       return refuse(x, {errc::overloaded, "Too many requests at once"}, limit);
     adopt(drive(std::move(t), limit));
   }
@@ -352,8 +353,17 @@ struct session_state : actor_scope<session_actor::base> {
       out = x.matched->face->render(internal_fault(e.what()), x);
     }
     --handling;
+    if (limits_forgeries_only(x.matched->who) && out.status == 400) limit_forgeries(x, out);
     out.limit = x.limit ? x.limit : limit; // the handler's own verdict, if it gave one
     finish(x, std::move(out));
+  }
+
+  void limit_forgeries(exchange& x, response& out) {
+    auto over = check_limit(x, app->time->now(), x.limit);
+    if (!over) return;
+    auto why = std::move(out.log_detail);
+    out = x.matched->face->render(*over, x);
+    out.log_detail = std::move(why);
   }
 
   bool answer_from_cache(exchange& x, time_point now, const std::optional<limit_report>& limit) {

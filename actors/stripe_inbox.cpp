@@ -52,11 +52,13 @@ result<persistence::user> customer_user(transaction& tx, const std::string& cust
   return found->value_or(persistence::user{});
 }
 
-result<done> apply_finished_setup(transaction& tx,
+result<done> apply_finished_setup(transaction& tx, const user_id& who,
                                   const std::vector<stripe::subscription>& of_customer,
                                   const payment_means& means, const event_setting& in) {
   for (const auto& s : of_customer)
     if (auto applied = apply_subscription_state(tx, s, in); !applied) return applied;
+  if (!who.empty())
+    if (auto given = give_cluster(tx, who, in.now); !given) return given;
   return apply_payment_means(tx, means, in);
 }
 
@@ -205,8 +207,8 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     }
     auto means = co_await means_of(session.customer);
     if (!means) co_return means.error();
-    auto effects = bind_sql(apply_finished_setup, std::move(subscriptions->data), std::move(*means),
-                            setting_of(e));
+    auto effects = bind_sql(apply_finished_setup, who->id, std::move(subscriptions->data),
+                            std::move(*means), setting_of(e));
     co_return co_await settle(e, std::move(effects));
   }
 

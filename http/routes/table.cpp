@@ -14,6 +14,9 @@ using enum limit_class;
 using persistence::topic;
 using who = access;
 
+/// Stripe's events are some kilobytes long; an expanded invoice may be some hundred.
+constexpr std::size_t longest_webhook = 1'048'576;
+
 // Method, path, surface, who may call, limit class, what a browser must prove, handler, and for
 // summaries until when they are kept. platform.md names no check of the origin; a browser's request
 // from elsewhere is refused all the same where a cookie would do harm.
@@ -24,6 +27,8 @@ constexpr route routes[]{
     {post, "/api/billing/credits",           &hub, who::user,   hub_api,              csrf::origin_and_token, post_billing_credits},
     {get,  "/api/billing/sync",              &hub, who::user,   hub_api,              csrf::none,             get_billing_sync},
     {post, "/api/billing/session",           &hub, who::user,   hub_sensitive_action, csrf::origin_and_token, post_billing_session},
+
+    {post, "/api/billing/stripe-webhook", &hub, who::signer, hub_stripe_webhook, csrf::none, post_hub_stripe_webhook, {}, longest_webhook},
 
     {get,  "/api/setup",                &gateway, who::anyone, none,                    csrf::none,              get_setup},
     {post, "/api/setup",                &gateway, who::stranger, gateway_setup,           csrf::origin_if_present, post_setup},
@@ -52,6 +57,10 @@ constexpr route routes[]{
     {post, "/api/admin/fix-missing-subscriptions",   &platform, who::admin,  platform_billing, csrf::origin_if_present, post_fix_missing_subscriptions},
     {get,  "/api/admin/billing",                     &platform, who::admin,  platform_billing, csrf::none,              get_admin_billing},
     {post, "/api/admin/billing",                     &platform, who::admin,  platform_billing, csrf::origin_if_present, post_admin_billing},
+    {post, "/api/webhooks/stripe",                   &platform, who::signer, platform_webhook, csrf::none,             post_stripe_webhook, {}, longest_webhook},
+    {get,  "/api/admin/billing/events",              &platform, who::admin,  platform_default, csrf::none,              get_stripe_events},
+    {get,  "/api/admin/billing/events/{id}",         &platform, who::admin,  platform_default, csrf::none,              get_stripe_event},
+    {post, "/api/admin/billing/events/{id}/replay",  &platform, who::admin,  platform_default, csrf::origin_if_present, post_stripe_event_replay},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
 
     {get,  "/.well-known/jwks.json", &operations, who::anyone, none, csrf::none, get_jwks},

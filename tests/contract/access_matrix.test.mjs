@@ -48,6 +48,11 @@ const MATRIX = {
   'GET /api/admin/billing': { access: 'admin', good: 200 },
   'POST /api/admin/billing': { access: 'admin', good: 400, body: {} },
   'GET /api/admin/timers': { access: 'admin', good: 200 },
+  'POST /api/webhooks/stripe': { access: 'signer', good: 500, body: {} },
+  'POST /api/billing/stripe-webhook': { access: 'signer', good: 500, body: {} },
+  'GET /api/admin/billing/events': { access: 'admin', good: 200 },
+  'GET /api/admin/billing/events/{id}': { access: 'admin', good: 404 },
+  'POST /api/admin/billing/events/{id}/replay': { access: 'admin', good: 404, body: {} },
 
   'GET /.well-known/jwks.json': { access: 'anyone', good: 200 },
   'GET /version': { access: 'anyone', good: 200 },
@@ -60,6 +65,7 @@ const MATRIX = {
 const RULES = {
   anyone: { nobody: null, user: null, admin: null, locked: null, cron: null },
   stranger: {},
+  signer: {}, // without Stripe's settings nobody is
   user: { nobody: 401, user: null, admin: null, locked: 403, cron: 401 },
   admin: { nobody: 401, user: 403, admin: null, locked: 403, cron: 401 },
   cron: { nobody: 401, user: 401, admin: 401, locked: 401, cron: null },

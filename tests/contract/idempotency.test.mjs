@@ -15,6 +15,7 @@ before(async () => {
   stripe = await startStandIn();
   company = await startCompany({
     env: { ...stripe.env, CRON_SECRET: SECRET, BINNACLE_RATE_LIMIT_SCALE: '1000',
+      STRIPE_WEBHOOK_SECRET: 'whsec_keys',
       BINNACLE_SESSION_MAX_IN_FLIGHT: '100', BINNACLE_COLLECTOR_BACKFILL_HOURS: '1' },
     standIn: ['--namespaces', 'analytics'],
   });

@@ -18,5 +18,7 @@ task<result<response>> post_billing_session(context& ctx);
 
 // sync.cpp
 task<result<response>> get_billing_sync(context& ctx);
+// stripe_webhook.cpp
+task<result<response>> post_hub_stripe_webhook(context& ctx);
 
 } // namespace binnacle::http

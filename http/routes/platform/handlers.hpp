@@ -47,6 +47,12 @@ task<result<response>> put_cluster(context& ctx);
 task<result<response>> post_kubeconfig(context& ctx);
 task<result<response>> post_test_opencost(context& ctx);
 
+// stripe_webhook.cpp, stripe_events.cpp
+task<result<response>> post_stripe_webhook(context& ctx);
+task<result<response>> get_stripe_events(context& ctx);
+task<result<response>> get_stripe_event(context& ctx);
+task<result<response>> post_stripe_event_replay(context& ctx);
+
 /// 500 {"error": what, "message": why}: `why` is the public text of the cause, for an admin.
 inline fault failed_at(std::string what, const fault& cause) {
   return {errc::internal, std::move(what), std::string{cause.message()}, cause.detail};
