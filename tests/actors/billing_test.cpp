@@ -38,8 +38,7 @@ protected:
               test->sent.at(next.first)
                   .reply.deliver(
                       stripe_answer{std::make_shared<const result<http_answer>>(next.second)});
-            },
-            [](const get_status&) { return status{}; }};
+            }};
   }
   void reply(std::size_t which, result<http_answer> with) {
     answers.emplace_back(which, std::move(with));

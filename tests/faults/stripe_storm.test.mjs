@@ -1,7 +1,7 @@
 /// A storm of Stripe's events: shuffled, doubled, to two processes at once, which are killed while
 /// they work. Whatever was acknowledged is applied exactly once, and the books equal Stripe's.
 ///
-/// BINNACLE_STORM_EVENTS (1,500) says how many events, BINNACLE_STORM_SEED which storm.
+/// BINNACLE_STORM_EVENTS (10,000) says how many events, BINNACLE_STORM_SEED which storm.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, test } from 'node:test';
@@ -9,7 +9,7 @@ import { eventually, installation, sleep } from './harness.mjs';
 import { signPayload } from '../upstreams/stripe.mjs';
 import { started } from '../upstreams/lib/stripe/testing.mjs';
 
-const WANTED = Number(process.env.BINNACLE_STORM_EVENTS ?? 1_500);
+const WANTED = Number(process.env.BINNACLE_STORM_EVENTS ?? 10_000);
 const SEED = Number(process.env.BINNACLE_STORM_SEED ?? 1);
 const SECRET = 'whsec_storm';
 const PATHS = ['/api/webhooks/stripe', '/api/billing/stripe-webhook'];
