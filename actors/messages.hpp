@@ -218,14 +218,6 @@ struct meter_sync {
   std::string report{};        // JSON
 };
 
-// -- supervision --------------------------------------------------------------------------------
-
-struct get_status {};
-/// For /metrics and doctors: a few numbers of an actor, "name value" a line.
-struct status {
-  std::vector<std::pair<std::string, std::int64_t>> values{};
-};
-
 template <class I>
 typename I::result_type inspect(I& f, changed&) {
   return f(caf::meta::type_name("changed"));
@@ -351,14 +343,6 @@ template <class I>
 typename I::result_type inspect(I& f, meter_sync& x) {
   return f(caf::meta::type_name("meter_sync"), x.successful, x.failed, x.report);
 }
-template <class I>
-typename I::result_type inspect(I& f, get_status&) {
-  return f(caf::meta::type_name("get_status"));
-}
-template <class I>
-typename I::result_type inspect(I& f, status& x) {
-  return f(caf::meta::type_name("status"), x.values);
-}
 
 } // namespace binnacle
 
@@ -413,8 +397,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::subscription_state))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::sync_meters))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::meter_sync))
-  CAF_ADD_TYPE_ID(binnacle, (binnacle::get_status))
-  CAF_ADD_TYPE_ID(binnacle, (binnacle::status))
 
 CAF_END_TYPE_ID_BLOCK(binnacle)
 
