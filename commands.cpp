@@ -8,6 +8,7 @@
 #include "integrations/tokens.hpp"
 #include "persistence/clusters.hpp"
 #include "persistence/migrations.hpp"
+#include "persistence/prices.hpp"
 #include "persistence/users.hpp"
 
 #include <algorithm>
@@ -299,6 +300,30 @@ int add_project(settings config, const project_options& options) {
         });
     if (!ran) return complain(ran.error());
     std::cout << options.cluster << "/" << options.name_space << " -> " << options.email << "\n";
+    return static_cast<int>(ok);
+  });
+}
+
+int add_price(settings config, const price_options& options) {
+  persistence::product_price price{.product = options.product,
+                                   .stripe_price = options.stripe_price,
+                                   .valid_from = system_clock_source().now()};
+  auto number = decimal::parse(options.unit_price);
+  if (!number) return complain(bad_field("unit_price", "--unit-price: not a decimal number"));
+  price.unit_price = *number;
+  if (!options.from.empty()) {
+    auto from = parse_iso(options.from);
+    if (!from)
+      return complain(bad_field("from", "--from takes a time such as 2026-01-31T00:00:00Z"));
+    price.valid_from = *from;
+  }
+  return with_database(config, [&](persistence::database& db) {
+    auto added = db.run(persistence::access::write, [&](persistence::transaction& tx) {
+      return persistence::add_price(tx, price);
+    });
+    if (!added) return complain(added.error());
+    std::cout << price.product << " costs " << price.unit_price.str() << " from "
+              << format_iso_s(price.valid_from) << " on.\n";
     return static_cast<int>(ok);
   });
 }

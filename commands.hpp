@@ -49,6 +49,14 @@ struct project_options {
   std::string name{}; // empty: the namespace
 };
 int add_project(settings config, const project_options& options);
+/// From now on, or from a time on, a product has this price.
+struct price_options {
+  std::string product{};
+  std::string unit_price{};
+  std::string stripe_price{}; // empty: not sold through Stripe
+  std::string from{};         // RFC 3339; empty: now
+};
+int add_price(settings config, const price_options& options);
 /// Checks configuration, database, migrations, clusters and clocks; says what to do about faults.
 int doctor(settings config, const std::string& config_file);
 

@@ -117,6 +117,19 @@ int main(int argc, char** argv) {
     command = [&](settings s) { return commands::add_project(std::move(s), new_project); };
   });
 
+  auto* price = add("price", "give a product a price, from now or a time on");
+  commands::price_options new_price;
+  price
+      ->add_option("--product", new_price.product,
+                   "compute_credits, storage_online_gb or storage_offline_gb")
+      ->required();
+  price->add_option("--unit-price", new_price.unit_price, "per credit, or per GB and month")
+      ->required();
+  price->add_option("--stripe-price", new_price.stripe_price, "the price's id at Stripe");
+  price->add_option("--from", new_price.from, "such as 2026-01-31T00:00:00Z (default: now)");
+  price->callback(
+      [&] { command = [&](settings s) { return commands::add_price(std::move(s), new_price); }; });
+
   auto* doctor = add("doctor", "check the installation and say what to do about faults");
   doctor->callback(
       [&] { command = [&](settings s) { return commands::doctor(std::move(s), file); }; });

@@ -4,6 +4,7 @@
 #include "config/base/json.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
+#include "persistence/credits.hpp"
 #include "persistence/database.hpp"
 #include "persistence/idempotency.hpp"
 #include "persistence/rate_windows.hpp"
@@ -28,6 +29,7 @@ constexpr seconds storage_patience{10};
 constexpr seconds soon{5};
 /// A run that another node claimed is looked at again after this: that node may have died.
 constexpr seconds second_look{60};
+constexpr std::int64_t most_expiring = 1'000; // users in a sweep
 /// Hours that another collector was at are free again by then if it has died.
 constexpr seconds after_held_hours{45};
 /// A long backfill may take that long; our claim on the timer does not, as hours have their own.
@@ -264,7 +266,10 @@ timer_books::timer_books() {
     if (!answers) return answers;
     auto payloads = persistence::drop_stripe_payloads(in, now - payload_life, payloads_per_sweep);
     if (!payloads) return payloads;
-    return *logins + *windows + *answers + *payloads;
+    // Balances are exact without it; this writes down what has expired.
+    auto lots = persistence::expire_credits(in, now, most_expiring);
+    if (!lots) return lots;
+    return *logins + *windows + *answers + *lots + *payloads;
   };
 }
 

@@ -77,11 +77,11 @@ constexpr statement plan{"plan_meter_reports", R"sql(
       d.online_storage_gb_hours AS online, d.offline_storage_gb_hours AS offline,
       24 * extract(day FROM date_trunc('month', d.day) + interval '1 month - 1 day') AS hours
     FROM usage_daily d
-    JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id) AND p.billing_mode = 'postpaid'
+    JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id) AND coalesce(p.billing_mode, 'postpaid') = 'postpaid'
     JOIN stripe_customers c ON c.user_id = p.id
     WHERE NOT d.reported_to_stripe AND d.day >= $1 AND d.day < $2
       AND EXISTS (SELECT FROM subscriptions s
-                  WHERE s.user_id = p.id AND s.kind = 'usage' AND s.status IN ('active', 'trialing'))
+                  WHERE s.user_id = p.id AND s.kind = 'usage' AND s.status IN ('active', 'trialing', 'past_due'))
       AND NOT EXISTS (SELECT FROM meter_reports r
                       WHERE r.usage_id = d.id AND r.revision = d.revision)
     ORDER BY p.id, d.day, d.id LIMIT $3
@@ -228,10 +228,10 @@ result<report_state> settle_meter_day(transaction& tx, const unsettled_day& of, 
 constexpr statement backlog{"load_meter_backlog", R"sql(
   SELECT
     (SELECT count(*) FROM usage_daily d
-     JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id) AND p.billing_mode = 'postpaid'
+     JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id) AND coalesce(p.billing_mode, 'postpaid') = 'postpaid'
      WHERE NOT d.reported_to_stripe AND d.day < $2 AND d.day >= $1
        AND EXISTS (SELECT FROM subscriptions s
-                   WHERE s.user_id = p.id AND s.kind = 'usage' AND s.status IN ('active', 'trialing'))
+                   WHERE s.user_id = p.id AND s.kind = 'usage' AND s.status IN ('active', 'trialing', 'past_due'))
        AND NOT EXISTS (SELECT FROM meter_reports r
                        WHERE r.usage_id = d.id AND r.revision = d.revision)),
     count(*) FILTER (WHERE state = 'waiting' AND day >= $1),

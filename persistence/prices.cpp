@@ -2,6 +2,9 @@
 
 #include "persistence/sql.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace binnacle::persistence {
 
 constexpr statement active_prices{"load_price_history", R"sql(
@@ -55,6 +58,27 @@ constexpr statement any_price_of_ours{"bills_usage", R"sql(
 )sql"};
 result<bool> bills_usage(transaction& tx, const std::vector<std::string>& prices) {
   return truth_of(exec(tx, any_price_of_ours, array_of(prices))[0][0]);
+}
+
+constexpr statement new_price{"add_price", R"sql(
+  INSERT INTO stripe_products (product_type, unit_price, stripe_price_id, valid_from)
+  VALUES ($1, $2, $3, $4)
+)sql"};
+result<done> add_price(transaction& tx, const product_price& p) {
+  constexpr std::array<std::string_view, 3> products{"compute_credits", "storage_online_gb",
+                                                     "storage_offline_gb"};
+  if (std::ranges::find(products, p.product) == products.end())
+    return bad_field("product", "No such product: compute_credits, storage_online_gb or "
+                                "storage_offline_gb");
+  if (p.unit_price < decimal{}) return bad_field("unit_price", "A price is not negative");
+  try {
+    return refusing(
+        {{"stripe_products_one_active", "valid_from", "There is a price from that time"}}, [&] {
+          exec(tx, new_price, p.product, p.unit_price, or_null(p.stripe_price), p.valid_from);
+        });
+  } catch (const pqxx::check_violation&) {
+    return fault{errc::conflict, "Hours from that time on are booked already", "valid_from", {}};
+  }
 }
 
 } // namespace binnacle::persistence

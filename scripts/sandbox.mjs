@@ -21,6 +21,10 @@ const people = [
 ].map((person) => ({ ...person, email: `${person.username}@demo.example` }));
 const namespaces = people.flatMap((person) => person.projects);
 const historyDays = 61;
+const dues = ['compute_credits', 'storage_online_gb', 'storage_offline_gb'];
+const unitPrices = { compute_credits: '0.35', storage_online_gb: '0.5', storage_offline_gb: '0.03' };
+const plans = ['pro', 'premium', 'enterprise'];
+const packs = [100, 500, 1500];
 const hour = 3_600_000;
 const day = 24 * hour;
 const readyWithin = 120_000;
@@ -29,14 +33,15 @@ const stopWithin = 60_000; // longer than the service's own patience with reques
 class Failure extends Error {}
 class Stopped extends Error {}
 
-const running = { children: new Set(), service: null, standIn: null, up: null, stopping: false };
+const running = { children: new Set(), service: null, standIns: new Set(), up: null, stopping: false };
 
 // -- state: passwords, ports, and how far the first run came --------------------------------------
 
 function openState() {
   mkdirSync(dataDir, { recursive: true });
   const fresh = () => ({ password: `demo-${word()}`, cronSecret: word(16), ports: {}, done: [] });
-  const state = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh();
+  const completed = (state) => ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, ...state });
+  const state = completed(existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh());
   save(state);
   return state;
 }
@@ -63,13 +68,13 @@ function start(program, args, options) {
   return child;
 }
 
-async function startStandIn(state) {
-  const keep = join(dataDir, 'opencost');
-  for (const ports of [state.ports, {}]) {
+/// On the ports that it had before, if they are free.
+async function startStandIn(name, known, options = []) {
+  const keep = join(dataDir, name);
+  for (const ports of [known, {}]) {
     const child = start(process.execPath, [
-      join(root, 'tests/upstreams/opencost.mjs'), '--state', keep, '--die-with-parent',
-      '--port', `${ports.api ?? 0}`, '--control-port', `${ports.control ?? 0}`,
-      '--namespaces', namespaces.join(','),
+      join(root, `tests/upstreams/${name}.mjs`), '--state', keep, '--die-with-parent',
+      '--port', `${ports.api ?? 0}`, '--control-port', `${ports.control ?? 0}`, ...options,
     ], { stdio: ['ignore', 'pipe', 'pipe'] });
     let complaint = '';
     child.stderr.on('data', (text) => (complaint += text));
@@ -77,12 +82,12 @@ async function startStandIn(state) {
     if (line) {
       const said = JSON.parse(line);
       said.ports = { api: portOf(said.url), control: portOf(said.control) };
-      running.standIn = child;
+      running.standIns.add(child);
       return said;
     }
-    if (!complaint.includes('EADDRINUSE')) throw new Failure(`the stand-in: ${complaint.trim()}`);
+    if (!complaint.includes('EADDRINUSE')) throw new Failure(`the stand-in for ${name}: ${complaint.trim()}`);
   }
-  throw new Failure('the stand-in finds no port');
+  throw new Failure(`the stand-in for ${name} finds no port`);
 }
 
 const portOf = (url) => Number(new URL(url).port);
@@ -144,11 +149,11 @@ async function command(environment, args, { input, show = false } = {}) {
 async function stopEverything() {
   running.stopping = true;
   await running.up; // half started, the service could leave its PostgreSQL behind
-  for (const child of running.children) if (child !== running.standIn) child.kill('SIGTERM');
+  for (const child of running.children) if (!running.standIns.has(child)) child.kill('SIGTERM');
   const last = setTimeout(() => running.service?.kill('SIGKILL'), stopWithin);
   const ended = await running.service?.ended;
   clearTimeout(last);
-  running.standIn?.kill('SIGTERM');
+  for (const child of running.standIns) child.kill('SIGTERM');
   await Promise.all([...running.children].map((child) => child.ended));
   return ended;
 }
@@ -175,6 +180,12 @@ class Admin {
     if (cookie) [this.cookie] = cookie.split(';');
     return { answer, json: await answer.json().catch(() => null) };
   }
+  /// As somebody else; the cookie is kept for further calls.
+  as(username) {
+    const other = new Admin(this.url, this.credentials.password);
+    other.credentials = { ...this.credentials, username };
+    return other;
+  }
   async logIn() {
     const { data } = await this.get('/api/setup');
     await this.post(data.setupRequired ? '/api/setup' : '/api/auth/login', this.credentials);
@@ -182,9 +193,10 @@ class Admin {
 }
 
 /// Each step once; what an interrupted first run has done is not done again.
-async function makeCompany({ state, url, environment, standIn }) {
+async function makeCompany({ state, url, environment, standIn, stripe }) {
   const admin = new Admin(url, state.password);
-  state.ports = standIn.ports; // not before: the data directory is ours now
+  // Not before: the data directory is ours now.
+  Object.assign(state, { ports: standIn.ports, stripePorts: stripe.ports });
   const once = async (step, act) => {
     if (running.stopping) throw new Stopped();
     if (state.done.includes(step)) return;
@@ -219,6 +231,32 @@ async function makeCompany({ state, url, environment, standIn }) {
       await once(`project ${name}`, () =>
         command(environment, ['project', '--email', email, '--cluster', cluster, '--namespace', name]));
   await collectHistory(state, environment);
+  for (const product of dues)
+    await once(`price ${product}`, () => command(environment, ['price', '--product', product,
+      '--unit-price', unitPrices[product], '--stripe-price', `price_${product}`]));
+  // Ana and Ben pay by card; Chloe has yet to.
+  for (const { username, email } of people.slice(0, 2))
+    await once(`card of ${username}`, () => payByCard(admin.as(username), stripe, email));
+  await once('reports to Stripe', async () => {
+    console.log('  reporting what was used to Stripe ...');
+    await command(environment, ['sync-stripe']);
+  });
+}
+
+/// What a customer does on Stripe's page, done for them; the webhook then makes the subscription.
+async function payByCard(person, stripe, email) {
+  await person.post('/api/auth/login', person.credentials);
+  const { url } = await person.post('/api/billing/payment-method', {});
+  const answer = await fetch(`${stripe.control}/actions`,
+    { method: 'POST', body: JSON.stringify({ complete: url.split('/').pop() }) });
+  if (!answer.ok) throw new Failure(`checkout of ${email}: ${await answer.text()}`);
+  const until = Date.now() + readyWithin;
+  while (Date.now() < until) {
+    if (running.stopping) throw new Stopped();
+    if ((await person.get('/api/billing')).hasPaymentMethod) return;
+    await sleep(200);
+  }
+  throw new Failure(`no payment method of ${email} is to be seen`);
 }
 
 /// By the real collector, from the first day on, or from where an earlier run stopped; what was
@@ -238,7 +276,7 @@ async function collectHistory(state, environment) {
 
 // -- what to try ----------------------------------------------------------------------------------
 
-function explain(url, state) {
+function explain(url, state, stripe) {
   const home = relative(process.cwd(), dataDir).startsWith('..') ? dataDir : relative(process.cwd(), dataDir) || '.';
   const jar = join(home, 'cookies.txt');
   const where = /^[\w./-]+$/.test(jar) ? jar : `'${jar}'`;
@@ -255,15 +293,29 @@ function explain(url, state) {
     `  curl -b ${where} ${url}/api/usage`,
     `  curl -b ${where} '${url}/api/billing?format=csv'`,
     '',
+    'Money, with a stand-in for Stripe (binnacle here is build/release/binnacle):',
+    `  curl -X POST -b ${where} -H 'Content-Type: application/json' -d '{}' ${url}/api/billing/payment-method`,
+    `    # as chloe: open the url it answers and pay; then`,
+    `  BINNACLE_DATA_DIR='${dataDir}' STRIPE_SECRET_KEY=${stripe.secretKey} \\`,
+    `    BINNACLE_STRIPE_API_URL=${stripe.url} build/release/binnacle sync-stripe`,
+    '',
     `Everything is kept in ${home}; delete it to begin anew. Stop with Ctrl-C.`,
   ].join('\n'));
 }
 
 // -- the whole story ------------------------------------------------------------------------------
 
-function environmentFor(state) {
+function environmentFor(state, stripe) {
   const environment = { ...process.env, BINNACLE_DATA_DIR: dataDir };
-  environment.CRON_SECRET = state.cronSecret;
+  Object.assign(environment, {
+    CRON_SECRET: state.cronSecret,
+    STRIPE_SECRET_KEY: stripe.secretKey,
+    STRIPE_WEBHOOK_SECRET: state.webhookSecret,
+    BINNACLE_STRIPE_API_URL: stripe.url,
+    CREDITS_PRICING_TABLE: tableOf(packs, (pack) => `price_credits_${pack}`),
+    PRICING_TABLE: tableOf(plans, (plan) => `price_${plan}_monthly`),
+    PRICING_TABLE_ANNUAL: tableOf(plans, (plan) => `price_${plan}_annual`),
+  });
   environment.BINNACLE_LOG_ACCESS_FILE ??= join(dataDir, 'access.log');
   // Demo data belongs into no database but the sandbox's own.
   for (const name of ['DATABASE_URL', 'BINNACLE_DATABASE_URL'])
@@ -275,6 +327,16 @@ function environmentFor(state) {
   return environment;
 }
 
+const tableOf = (keys, price) => JSON.stringify(Object.fromEntries(keys.map((key) => [key, price(key)])));
+
+/// Where its webhooks go from now on.
+async function tellStripe(stripe, url, secret) {
+  const answer = await fetch(`${stripe.control}/webhooks`, {
+    method: 'POST', body: JSON.stringify({ url: `${url}/api/webhooks/stripe`, secret }),
+  });
+  if (!answer.ok) throw new Failure(`webhooks: ${await answer.text()}`);
+}
+
 async function main(args) {
   if (args.includes('--help') || args.includes('-h'))
     return (await start(binary, ['serve', '--help'], { stdio: 'inherit' }).ended).code;
@@ -283,12 +345,14 @@ async function main(args) {
   let failed = false;
   try {
     const state = openState();
-    const environment = environmentFor(state);
-    const standIn = await startStandIn(state);
+    const standIn = await startStandIn('opencost', state.ports, ['--namespaces', namespaces.join(',')]);
+    const stripe = await startStandIn('stripe', state.stripePorts);
     if (running.stopping) throw new Stopped();
+    const environment = environmentFor(state, stripe);
     const url = await startService(environment, args);
-    await makeCompany({ state, url, environment, standIn });
-    explain(url, state);
+    await tellStripe(stripe, url, state.webhookSecret);
+    await makeCompany({ state, url, environment, standIn, stripe });
+    explain(url, state, stripe);
     await running.service.ended;
   } catch (error) {
     if (!(error instanceof Stopped) && !running.stopping) {

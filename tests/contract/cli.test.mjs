@@ -360,3 +360,30 @@ test('a data directory that is a file is a fault', async () => {
   assert.equal(code, 1);
   assert.match(stdout, /FAULT/);
 });
+
+test('a price holds from now or from a time on, and booked hours keep theirs', async () => {
+  const add = (...more) => service.cli(['price', '--product', 'storage_offline_gb', ...more]);
+  const shown = async () => (await service.call('GET', '/api/pricing')).json;
+  const before = await shown();
+
+  const added = await add('--unit-price', '0.04', '--stripe-price', 'price_1');
+  assert.equal(added.code, 0, added.stderr);
+  assert.match(added.stdout, /^storage_offline_gb costs 0\.04 from \S+ on\.$/m);
+  assert.deepEqual(service.sql(`SELECT unit_price::float8, stripe_price_id FROM stripe_products
+    WHERE product_type = 'storage_offline_gb'`), [['0.04', 'price_1']]);
+  await until('the price is shown', async () =>
+    JSON.stringify(await shown()) !== JSON.stringify(before));
+
+  for (const [options, why] of [
+    [['--unit-price', 'free'], /--unit-price/],
+    [['--unit-price', '-1'], /not negative/],
+    [['--unit-price', '1', '--from', 'soon'], /--from/],
+  ]) {
+    const refused = await add(...options);
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, why);
+  }
+  const unknown = await service.cli(['price', '--product', 'ink', '--unit-price', '1']);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /No such product/);
+});
