@@ -180,6 +180,12 @@ void sql_transaction::publish_changes() {
   if (!changes_.empty()) exec(*this, publish, array_of(to_payloads(changes_)));
 }
 
+constexpr statement allow_more{"allow_more_time",
+                               "SELECT set_config('statement_timeout', $1, true)"};
+void allow(transaction& tx, std::chrono::milliseconds statement_timeout) {
+  exec(tx, allow_more, statement_timeout.count());
+}
+
 std::int64_t integer_of(cell c) {
   if (c.is_null()) return 0;
   std::int64_t out = 0;

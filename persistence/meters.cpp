@@ -112,7 +112,7 @@ constexpr statement plan{"plan_meter_reports", R"sql(
       upto - amount - sent_before, sent - sent_before, upto - sent,
       CASE WHEN sent = sent_before THEN 'delivered' ELSE 'waiting' END, $4,
       CASE WHEN sent = sent_before THEN $4::timestamptz END
-    FROM whole
+    FROM whole ORDER BY payer_id, meter, day, id -- numbered as the remainder is carried
     RETURNING *
   ), carried AS (
     INSERT INTO meter_remainders AS old (payer_id, meter, remainder)

@@ -213,6 +213,9 @@ pqxx::result exec(transaction& tx, const statement& what, const Args&... args) {
   return inside(tx).run(what, param{args}.text()...);
 }
 
+/// From here on, statements of this transaction may take that long.
+void allow(transaction& tx, std::chrono::milliseconds statement_timeout);
+
 // -- values ----------------------------------------------------------------------------------
 
 /// A value in PostgreSQL's text form; no text is NULL.
