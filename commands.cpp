@@ -1,7 +1,9 @@
 #include "commands.hpp"
 
 #include "actors/messages.hpp"
+#include "actors/reconciler.hpp"
 #include "config/base/log.hpp"
+#include "http/routes/platform/reconciliation.hpp"
 #include "http/service.hpp"
 #include "installation.hpp"
 #include "integrations/passwords.hpp"
@@ -205,6 +207,70 @@ int sync_stripe(settings config, bool dry_run) {
             [&](const caf::error& e) {
               std::cerr << "binnacle: usage could not be reported: " << running.system().render(e)
                         << "\n";
+            });
+    return code;
+  });
+}
+
+namespace {
+
+result<user_id> find_by_email(persistence::database& db, const std::string& email) {
+  user_id out;
+  auto ran = db.run(persistence::access::read, [&](persistence::transaction& tx) -> result<done> {
+    auto who = persistence::find_user_by_email(tx, lower_case(email));
+    if (!who) return who.error();
+    if (!*who) return fault{errc::not_found, "no user with email " + email};
+    out = (*who)->id;
+    return done{};
+  });
+  if (!ran) return ran.error();
+  return out;
+}
+
+void print(const books_report& report, const reconcile_options& how) {
+  if (how.json) {
+    std::cout << json::to_text(http::body_of(report)) << "\n";
+  } else if (how.csv) {
+    std::cout << http::table_of(report).text();
+    for (const auto& why : report.incomplete) // a table of differences has no place for it
+      std::cerr << "binnacle: not compared: " << why << "\n";
+  } else {
+    std::cout << http::text_of(report);
+  }
+}
+
+} // namespace
+
+int reconcile(settings config, const reconcile_options& options) {
+  auto from = parse_date(options.from), to = parse_date(options.to);
+  if ((!from && !options.from.empty()) || (!to && !options.to.empty()))
+    return complain(bad_field("from", "--from and --to take days such as 2026-01-31"));
+  auto request = plan_reconciliation(from, to, system_clock_source().now());
+  if (!request) return complain(request.error());
+  request->stripe = options.stripe;
+  request->opencost = options.opencost;
+  if (!options.email.empty()) {
+    auto same = config; // opening the database fills in where it is
+    auto found = with_database(same, [&](persistence::database& db) {
+      auto who = find_by_email(db, options.email);
+      if (!who) return complain(who.error());
+      request->user = who->value;
+      return static_cast<int>(ok);
+    });
+    if (found != ok) return found;
+  }
+  return with_service(std::move(config), "days", [&](http::service& running) {
+    auto code = static_cast<int>(failed);
+    caf::scoped_actor me{running.system()};
+    me->request(running.app().reconciler, caf::infinite, *request)
+        .receive(
+            [&](const reconciled_books& compared) {
+              print(*compared.what, options);
+              code = compared.what->agrees() ? ok : failed;
+            },
+            [&](const caf::error& e) {
+              std::cerr << "binnacle: the books could not be compared: "
+                        << running.system().render(e) << "\n";
             });
     return code;
   });

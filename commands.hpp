@@ -32,6 +32,18 @@ struct collect_options {
 int collect(settings config, const collect_options& options);
 /// Reports booked usage to Stripe's meters, or tells what would be reported.
 int sync_stripe(settings config, bool dry_run);
+/// Compares the books with themselves and, when asked to, with OpenCost and Stripe; `failed` when
+/// something differs or could not be compared.
+struct reconcile_options {
+  std::string from{};  // YYYY-MM-DD; empty: 35 days
+  std::string to{};    // empty: yesterday
+  std::string email{}; // empty: all users
+  bool stripe = false;
+  bool opencost = false;
+  bool json = false;
+  bool csv = false;
+};
+int reconcile(settings config, const reconcile_options& options);
 /// Prints an access token of the user with this email, making the user if there is none.
 int token(settings config, const std::string& email, bool admin);
 /// Adds a user who logs in with a password read from standard input.

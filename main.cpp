@@ -91,6 +91,18 @@ int main(int argc, char** argv) {
     command = [&](settings s) { return commands::sync_stripe(std::move(s), sync_dry_run); };
   });
 
+  auto* reconcile = add("reconcile", "compare the books, from OpenCost to Stripe");
+  commands::reconcile_options books;
+  reconcile->add_option("--from", books.from, "first day, such as 2026-01-31 (default: 35 days)");
+  reconcile->add_option("--to", books.to, "last day (default: yesterday)");
+  reconcile->add_option("--user", books.email, "only this user, by email address");
+  reconcile->add_flag("--stripe", books.stripe, "also with what Stripe has counted");
+  reconcile->add_flag("--opencost", books.opencost, "also with what the clusters say now");
+  auto* as_json = reconcile->add_flag("--json", books.json, "print JSON");
+  reconcile->add_flag("--csv", books.csv, "print the differences as CSV")->excludes(as_json);
+  reconcile->callback(
+      [&] { command = [&](settings s) { return commands::reconcile(std::move(s), books); }; });
+
   auto* token = add("token", "print an access token of a user");
   std::string email;
   bool admin = false;

@@ -113,6 +113,11 @@ using stripe_inbox_actor = caf::typed_actor<
     // INTERNAL: a second has passed.
     caf::reacts_to<caf::tick_atom>>;
 
+/// Compares the books.
+using reconciler_actor = caf::typed_actor<
+    // One comparison at a time, others wait their turn. errc::overloaded: too many wait.
+    caf::replies_to<reconcile_books>::with<reconciled_books>>;
+
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
 

@@ -26,6 +26,8 @@ struct call;
 
 namespace binnacle {
 
+struct books_report;
+
 /// What a blocking worker has at hand; `db` is null outside the storage pool.
 struct worker_tools;
 
@@ -218,6 +220,20 @@ struct meter_sync {
   std::string report{};        // JSON
 };
 
+// -- the books ----------------------------------------------------------------------------------
+
+/// Compare the books of the days in [from, to), unix seconds, midnights; of all users, or of one.
+struct reconcile_books {
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+  std::string user{};
+  bool stripe = false;   // also with what Stripe has counted
+  bool opencost = false; // also with what the clusters' OpenCosts say
+};
+struct reconciled_books {
+  std::shared_ptr<const books_report> what{};
+};
+
 template <class I>
 typename I::result_type inspect(I& f, changed&) {
   return f(caf::meta::type_name("changed"));
@@ -343,6 +359,10 @@ template <class I>
 typename I::result_type inspect(I& f, meter_sync& x) {
   return f(caf::meta::type_name("meter_sync"), x.successful, x.failed, x.report);
 }
+template <class I>
+typename I::result_type inspect(I& f, reconcile_books& x) {
+  return f(caf::meta::type_name("reconcile_books"), x.from, x.to, x.user, x.stripe, x.opencost);
+}
 
 } // namespace binnacle
 
@@ -355,6 +375,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::allocations)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::call_stripe)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::stripe_answer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::make_http_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::reconciled_books)
 
 CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
 
@@ -397,6 +418,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::subscription_state))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::sync_meters))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::meter_sync))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::reconcile_books))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::reconciled_books))
 
 CAF_END_TYPE_ID_BLOCK(binnacle)
 

@@ -199,8 +199,8 @@ struct sync_state : patient_scope<meter_sync_actor::base> {
       co_return done{};
     }
     for (const auto& day : *days) {
-      auto found =
-          std::ranges::find(meters->data, event_name_of(day.meter), &stripe::meter::event_name);
+      auto found = std::ranges::find(meters->data, event_name_of(app->config.stripe, day.meter),
+                                     &stripe::meter::event_name);
       if (found == meters->data.end()) {
         run->complain(day.meter, "Stripe has no such meter");
         continue;
@@ -292,7 +292,7 @@ struct sync_state : patient_scope<meter_sync_actor::base> {
 
   task<report_outcome> send(const meter_report& report) {
     stripe::meter_report event;
-    event.event_name = event_name_of(report.meter);
+    event.event_name = event_name_of(app->config.stripe, report.meter);
     event.customer = report.customer;
     event.value = report.value;
     event.identifier = report.identifier;
@@ -306,13 +306,6 @@ struct sync_state : patient_scope<meter_sync_actor::base> {
     out.state =
         stripe::may_have_happened(answer.error()) ? report_state::sent : report_state::waiting;
     co_return out;
-  }
-
-  const std::string& event_name_of(const std::string& meter) const {
-    const auto& stripe = app->config.stripe;
-    if (meter == "storage_online_gb") return stripe.meter_storage_online;
-    if (meter == "storage_offline_gb") return stripe.meter_storage_offline;
-    return stripe.meter_compute;
   }
 
   static void count(report_state s) {
@@ -358,6 +351,12 @@ meter_sync_actor::behavior_type sync(meter_sync_actor::stateful_pointer<sync_sta
 }
 
 } // namespace
+
+const std::string& event_name_of(const stripe_settings& stripe, const std::string& meter) {
+  if (meter == "storage_online_gb") return stripe.meter_storage_online;
+  if (meter == "storage_offline_gb") return stripe.meter_storage_offline;
+  return stripe.meter_compute;
+}
 
 meter_sync_actor spawn_meter_sync(caf::actor_system& system, services& app,
                                   meter_sync_config config) {

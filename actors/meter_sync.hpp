@@ -24,6 +24,9 @@ struct meter_sync_config {
   std::function<void(std::int64_t done, std::int64_t total)> on_progress{}; // in the actor
 };
 
+/// What Stripe calls one of our meters.
+const std::string& event_name_of(const stripe_settings& stripe, const std::string& meter);
+
 meter_sync_actor spawn_meter_sync(caf::actor_system& system, services& app,
                                   meter_sync_config config = {});
 

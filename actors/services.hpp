@@ -36,6 +36,7 @@ struct services {
   billing_actor billing{};
   meter_sync_actor meter_sync{};
   stripe_inbox_actor stripe_inbox{};
+  reconciler_actor reconciler{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

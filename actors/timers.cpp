@@ -1,6 +1,7 @@
 #include "actors/timers.hpp"
 
 #include "actors/async.hpp"
+#include "actors/reconciler.hpp"
 #include "config/base/json.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
@@ -159,6 +160,24 @@ struct timers_state : actor_scope<timers_actor::base> {
     co_return std::move(out);
   }
 
+  task<run_outcome> reconcile() {
+    run_outcome out;
+    auto what = plan_reconciliation({}, {}, app->time->now());
+    if (!what) co_return std::move(out);
+    what->stripe = app->config.stripe.configured();
+    auto got =
+        co_await asking<reconciled_books, timers_actor::base, reconciler_actor, reconcile_books>{
+            *this, self(), app->reconciler, collection_patience, *what};
+    if (got) {
+      out.json = json::to_text(json::object{{"differences", got->what->found.differences()},
+                                            {"notCompared", got->what->incomplete.size()}});
+    } else {
+      out.json = json::to_text(json::object{{"error", describe(got.error().code).name}});
+      out.again_in = second_look;
+    }
+    co_return std::move(out);
+  }
+
   task<run_outcome> sweep() {
     run_outcome out;
     auto body = bind_sql(config.books.sweep, app->time->now());
@@ -231,6 +250,12 @@ timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> 
                              .rhythm = {minutes{10}},
                              .jitter = minutes{1},
                              .lease = minutes{2}});
+  // When the reports of the night have been sent.
+  state.schedules.push_back({.name = "reconcile",
+                             .run = &timers_state::reconcile,
+                             .rhythm = {hours{24}, hours{5}},
+                             .jitter = minutes{10},
+                             .lease = minutes{15}});
   if (app->config.stripe.configured()) {
     state.schedules.push_back({.name = "sync-stripe",
                                .run = &timers_state::sync_meters_daily,

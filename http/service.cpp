@@ -5,6 +5,7 @@
 #include "actors/identity.hpp"
 #include "actors/meter_sync.hpp"
 #include "actors/notifier.hpp"
+#include "actors/reconciler.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
 #include "actors/stripe.hpp"
 #include "actors/stripe_inbox.hpp"
@@ -146,6 +147,8 @@ struct service::implementation {
           return spawn_meter_sync(s, a, std::move(sync));
         });
     app.billing = keep_alive<billing_actor>("billing", [&s, &a] { return spawn_billing(s, a); });
+    app.reconciler =
+        keep_alive<reconciler_actor>("reconciler", [&s, &a] { return spawn_reconciler(s, a); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
     keep_alive<notifier_actor>("notifier", [&s, &a] {
@@ -190,6 +193,7 @@ struct service::implementation {
     app.stripe = nullptr;
     app.meter_sync = nullptr;
     app.stripe_inbox = nullptr;
+    app.reconciler = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);
@@ -274,6 +278,7 @@ result<std::unique_ptr<service>> service::start(settings config, service_options
     if (in.listener) return;
     caf::anon_send_exit(in.app.usage_collector, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(in.app.meter_sync, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(in.app.reconciler, caf::exit_reason::user_shutdown);
   });
   ::pthread_sigmask(SIG_UNBLOCK, &stop_signals(), nullptr);
   if (!options.listen) return out;

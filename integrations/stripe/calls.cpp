@@ -162,12 +162,13 @@ call send_meter_event(const meter_report& m) {
 }
 
 call meter_event_summaries(std::string_view meter, std::string_view customer, time_point from,
-                           time_point to) {
+                           time_point to, std::string_view by) {
   form f;
   f.add("customer", customer)
       .add("start_time", unix_seconds(from))
       .add("end_time", unix_seconds(to))
-      .add("limit", 100);
+      .add("limit", 100)
+      .add_given("value_grouping_window", by);
   return get(at("/v1/billing/meters", meter) + "/event_summaries", std::move(f), customer);
 }
 

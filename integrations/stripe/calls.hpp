@@ -108,9 +108,10 @@ struct meter_report {
   time_point timestamp{};
 };
 call send_meter_event(const meter_report&);
-/// What Stripe has counted for a customer in [from, to), both on whole minutes.
+/// What Stripe has counted for a customer in [from, to), both on whole minutes. In one sum or, on
+/// whole days, `by` "day": at most 100 of them, and days without events may be left out.
 call meter_event_summaries(std::string_view meter, std::string_view customer, time_point from,
-                           time_point to);
+                           time_point to, std::string_view by = {});
 call list_meters(std::string_view status = "active", int limit = 100);
 
 // -- events --------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+#include "actors/reconciler.hpp"
 #include "actors/timers.hpp"
 
 #include "deterministic_system.hpp"
@@ -23,6 +24,19 @@ protected:
               return collection{.successful = 2, .hours = 3, .held = test->held};
             },
             [](caf::tick_atom) {}};
+  }
+
+  struct reconciler_state {
+    explicit reconciler_state(reconciler_actor::pointer) {}
+  };
+  static reconciler_actor::behavior_type
+  reconciler(reconciler_actor::stateful_pointer<reconciler_state>, timers_test* test) {
+    return {[test](const reconcile_books& what) {
+      test->compared.push_back(what);
+      auto report = std::make_shared<books_report>();
+      report->found.add({.check = persistence::comparison::day, .what = "credits"});
+      return reconciled_books{report};
+    }};
   }
 
   /// The rules of persistence/timers.cpp, in memory.
@@ -60,6 +74,7 @@ protected:
     app.storage = owned(
         testing::spawn_fake_storage<bool, done, std::int64_t, std::vector<timer_run>>(system, db));
     app.usage_collector = owned(system.spawn(collector, this));
+    app.reconciler = owned(system.spawn(reconciler, this));
     owned(spawn_timers(system, app, {.books = books(), .random = [] { return 0.5; }}));
     run();
   }
@@ -74,6 +89,7 @@ protected:
   testing::fake_database db{};
   services app{};
   std::map<std::string, row> rows{};
+  std::vector<reconcile_books> compared{};
   int collections = 0;
   int sweeps = 0;
   std::int64_t held = 0;
@@ -124,6 +140,21 @@ TEST_F(timers_test, TakesOverFromANodeThatDied) {
 
   EXPECT_EQ(collections, 2);
   EXPECT_EQ(rows["collect"].holder, "");
+}
+
+TEST_F(timers_test, ComparesTheBooksOfTheLastWeeksEveryMorning) {
+  start_timers();
+  compared.clear();
+
+  pass(16h + 30min); // 04:50:30
+  EXPECT_TRUE(compared.empty());
+  pass(20min);
+
+  ASSERT_EQ(compared.size(), 1U);
+  EXPECT_EQ(compared[0].to, unix_seconds(start_of_day(time.now())));
+  EXPECT_EQ(compared[0].to - compared[0].from, 35 * 24 * 3600);
+  EXPECT_FALSE(compared[0].stripe); // not configured
+  EXPECT_EQ(rows["reconcile"].outcome, R"({"differences":1,"notCompared":0})");
 }
 
 TEST_F(timers_test, TriesAgainSoonWhileTheDatabaseIsDown) {

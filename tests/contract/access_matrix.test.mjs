@@ -30,6 +30,11 @@ const MATRIX = {
   'GET /api/usage': { access: 'user', good: 200 },
   'GET /api/billing': { access: 'user', good: 200 },
   'POST /api/billing/payment-method': { access: 'user', good: 500 }, // Stripe is not configured
+  'GET /api/billing/explain': { access: 'user', good: 400 },
+  'GET /api/billing/explain/credits': { access: 'user', good: 200 },
+  'GET /api/admin/billing/explain': { access: 'admin', good: 400 },
+  'GET /api/admin/billing/explain/credits': { access: 'admin', good: 400 },
+  'GET /api/admin/billing/reconciliation': { access: 'admin', good: 200 },
   'GET /api/pricing': { access: 'anyone', good: 200 },
   'GET /api/usage/collect-opencost': { access: 'cron', good: 200 },
   'POST /api/usage/collect-opencost': { access: 'cron', good: 200 },

@@ -37,6 +37,15 @@ task<result<response>> get_check_opencost(context& ctx);
 task<result<response>> get_check_database(context& ctx);
 task<result<response>> get_timers(context& ctx);
 
+// explanation.cpp
+task<result<response>> get_explanation(context& ctx);
+task<result<response>> get_user_explanation(context& ctx);
+task<result<response>> get_credits_explanation(context& ctx);
+task<result<response>> get_user_credits_explanation(context& ctx);
+
+// reconciliation.cpp
+task<result<response>> get_reconciliation(context& ctx);
+
 // user_usage.cpp
 task<result<response>> get_user_usage(context& ctx);
 
