@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <sstream>
 #include <iterator>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -68,7 +69,10 @@ std::string random_hex(std::size_t bytes) {
 std::optional<std::string> read_file(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
   if (!in) return {};
-  return std::string{std::istreambuf_iterator<char>{in}, {}};
+  // Not by iterators over the buffer: of a file in /proc whose process has just gone they throw.
+  std::ostringstream out;
+  out << in.rdbuf();
+  return std::move(out).str();
 }
 
 result<done> write_file(const fs::path& file, const std::string& text, mode_t mode,
