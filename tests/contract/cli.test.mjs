@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
   HOUR, PASSWORD, assertClose, awayFromTheHour, digits, expect, expectedUsage, freePort, gigabytes,
-  decimalText, iso, makeDirectory, run, startCompany, startService, subjectOf,
+  decimalText, iso, makeDirectory, run, startCompany, startService, until, subjectOf,
 } from './harness.mjs';
 
 const NAMESPACES = ['analytics', 'fraud-detection', 'recommender'];
-const COMMANDS = ['serve', 'migrate', 'collect', 'reconcile', 'token', 'user', 'project', 'doctor', 'version',
+const COMMANDS = ['serve', 'migrate', 'collect', 'sync-stripe', 'reconcile', 'price', 'token', 'user', 'project', 'doctor', 'version',
   'settings'];
 let company, service, standIn, empty, now;
 before(async () => {
