@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util';
 
 /** The repository. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
-const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector', 'ledger'];
+const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector', 'ledger', 'webhooks',
+  'meters'];
 const help = `usage: scripts/bench [options]
 
   --only a,b            sections to run, of ${sectionNames.join(', ')} (default: all)
@@ -16,6 +17,7 @@ const help = `usage: scripts/bench [options]
   --idle-connections N  idle keep-alive connections to measure (10000)
   --rows N              namespace-hours to collect (100000)
   --entries N           entries of a user's ledger of credits (100000)
+  --customers N         customers of a sync of meters (2000)
   --limit N             minutes after which the run is given up (60)
   --output DIR          where results.{md,json,svg} go (benchmarks/ after a run of all sections, else nowhere)
   --binary FILE         the service (build/release/binnacle)
@@ -44,6 +46,7 @@ function parseOptions() {
       'idle-connections': text,
       rows: text,
       entries: text,
+      customers: text,
       limit: text,
       output: text,
       binary: text,
@@ -75,6 +78,7 @@ function parseOptions() {
     idleConnections: number('idle-connections', 10_000),
     rows: number('rows', 100_000),
     entries: number('entries', 100_000),
+    customers: number('customers', 2_000),
     limit: number('limit', 60),
     output: values.output ?? (values.only ? null : join(root, 'benchmarks')),
     binary: values.binary ?? join(root, 'build/release/binnacle'),

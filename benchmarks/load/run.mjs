@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { measureCollector } from './collector.mjs';
 import { measureLedger } from './ledger.mjs';
 import { alternate, load } from './measure.mjs';
+import { measureMeters } from './meters.mjs';
 import { readOptions, root } from './options.mjs';
 import { Beast, Fastify, Nginx, saveAnswer } from './peers.mjs';
 import { run, stopAll } from './processes.mjs';
@@ -15,6 +16,7 @@ import { seedUsage } from './schema.mjs';
 import { Service } from './service.mjs';
 import { measureConnections, measureFirstAnswers, measureSessions } from './sessions.mjs';
 import { claimsOf } from './tokens.mjs';
+import { bareInserts, peak, steady, webhookSettings } from './webhooks.mjs';
 
 const say = text => console.log(text);
 
@@ -228,6 +230,41 @@ async function ledger(options, results, workDir) {
   aim(results, `balance ${of}, p99`, measured.balanceP99, 1000, { atMost: true, unit: 'µs' });
 }
 
+/** Section 7: a commit to disk for every event, against bare inserts of the same rows. */
+async function webhooks(service, options, results, workDir) {
+  say('webhooks');
+  await service.start(webhookSettings);
+  const { p50, p99 } = await steady(service, { rate: 200, seconds: options.seconds });
+  results.facts.push(
+    ['webhook at a steady 200/s, p50', `${p50.toFixed(2)} ms`],
+    ['the same, p99', `${p99.toFixed(2)} ms`],
+  );
+  aim(results, 'webhook at a steady 200/s, p99', p99, 20, { atMost: true, unit: 'ms' });
+  const connections = Math.min(options.connections, await service.postgres.freeConnections());
+  const medians = await alternate(
+    [
+      ['binnacle', () => peak(service, { connections, seconds: options.seconds })],
+      ['pgbench, bare INSERT', () => bareInserts(service, { connections, seconds: options.seconds }, workDir)],
+    ],
+    options.rounds,
+    say,
+  );
+  const row = addLoad(results, `webhooks, stored durably, ${connections} connections`, medians);
+  aim(results, 'webhooks, against bare INSERTs', row('pgbench, bare INSERT').ratio, 0.5);
+  await service.stop();
+}
+
+/** Section 8. */
+async function meters(service, options, results) {
+  say('meters');
+  const { customers, reports, seconds, standIn } = await measureMeters(service, options.customers);
+  results.facts.push(
+    [`sync of the meters of ${customers.toLocaleString('en')} customers`, `${Math.round(customers / seconds)} customers/s`],
+    ['the same, reports', `${Math.round(reports / seconds)}/s`],
+    ["the same, the stand-in's share of one core", `${Math.round((100 * standIn) / seconds)} %`],
+  );
+}
+
 async function describe(options) {
   const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
     () => 'unknown',
@@ -304,6 +341,8 @@ async function main() {
     if (wanted('memory')) await memory(...fresh('memory'));
     if (wanted('collector')) await collector(...fresh('collector'));
     if (wanted('ledger')) await ledger(options, results, join(workDir, 'ledger'));
+    if (wanted('webhooks')) await webhooks(...fresh('webhooks'));
+    if (wanted('meters')) await meters(...fresh('meters'));
     print(results);
     if (options.output) {
       save(results, options.output);
