@@ -80,7 +80,10 @@ public:
 private:
   sql_link link_;
   // Server notices belong to the exception that follows, not on our standard error.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // libpqxx 7.10 has another spelling
   pqxx::quiet_errorhandler quiet_{link_};
+#pragma GCC diagnostic pop
   std::unordered_set<std::string_view> prepared_{};
   std::unordered_set<std::string_view>
       asked_{}; // prepared by `ask`; no statement is used both ways
