@@ -10,8 +10,8 @@ const milliseconds = microseconds => (microseconds / 1000).toFixed(microseconds 
 const loadColumns = [
   ['candidate', row => row.name],
   ['requests/s', row => whole(row.rate)],
-  ['p50 ms', row => milliseconds(row.p50)],
-  ['p99 ms', row => milliseconds(row.p99)],
+  ['p50 ms', row => (row.p50 === null ? dash : milliseconds(row.p50))],
+  ['p99 ms', row => (row.p99 === null ? dash : milliseconds(row.p99))],
   ['server CPU µs/req', row => (row.serverCpu === null ? dash : row.serverCpu.toFixed(1))],
   ['database CPU µs/req', row => (row.databaseCpu === null ? dash : row.databaseCpu.toFixed(1))],
   ['binnacle is', row => (row.ratio === null ? dash : `${row.ratio.toFixed(2)}×`)],
