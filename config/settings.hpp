@@ -103,7 +103,8 @@ struct stripe_settings {
   std::chrono::milliseconds timeout{30'000}; // of one call
   std::int64_t attempts = 4;
   std::chrono::milliseconds webhook_tolerance{300'000};
-  std::chrono::milliseconds event_lease{90'000}; // after this, who applies an event is taken for dead
+  std::chrono::milliseconds event_lease{
+      90'000}; // after this, who applies an event is taken for dead
   std::chrono::milliseconds heal_interval{900'000};
   std::string pricing_table{};         // JSON: plan -> price id
   std::string pricing_table_annual{};  // likewise

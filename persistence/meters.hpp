@@ -11,8 +11,8 @@
 /// Amounts: compute_credits in hundredths of a credit, reported whole; storage in GB-months of the
 /// day, GB-hours ÷ 24 ÷ days of the month, reported with 6 decimals (contract, decision 14).
 /// Reported are whole days (UTC) of the past 35, of users who do not pay in advance and whose usage
-/// subscription is active, trialing or past due; a member's usage is paid by the owner of their account. All other usage
-/// waits.
+/// subscription is active, trialing or past due; a member's usage is paid by the owner of their
+/// account. All other usage waits.
 #pragma once
 
 #include "config/base/decimal.hpp"
