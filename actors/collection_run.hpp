@@ -3,10 +3,10 @@
 
 #include "actors/collection_plan.hpp"
 #include "actors/collection_report.hpp"
+#include "actors/lanes.hpp"
 #include "persistence/clusters.hpp"
 
 #include <algorithm>
-#include <coroutine>
 #include <deque>
 #include <map>
 #include <memory>
@@ -53,16 +53,7 @@ struct collection_run {
   std::deque<cluster_plan> todo{};
   std::int64_t done = 0; // hours, over all clusters
   std::int64_t total = 0;
-  std::size_t lanes = 0; // that have not finished
-  std::coroutine_handle<> after_lanes{};
-
-  /// co_await: until the last lane has finished.
-  struct end_of_lanes {
-    collection_run& run;
-    bool await_ready() const noexcept { return run.lanes == 0; }
-    void await_suspend(std::coroutine_handle<> waiter) noexcept { run.after_lanes = waiter; }
-    void await_resume() const noexcept {}
-  };
+  lanes open{};
 };
 using run_ptr = std::shared_ptr<collection_run>;
 

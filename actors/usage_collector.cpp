@@ -135,9 +135,10 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     }
     step(*run, 0);
 
-    run->lanes = std::min(config.lanes, run->todo.size());
-    for (auto i = run->lanes; i > 0; --i) adopt(lane(run));
-    co_await collection_run::end_of_lanes{*run};
+    auto count = std::min(config.lanes, run->todo.size());
+    run->open.opened(count);
+    for (auto i = count; i > 0; --i) adopt(lane(run));
+    co_await run->open.all_closed();
     step(*run, run->total - run->done); // a claim that failed was not counted
     co_await note_progress(what, *range, std::move(*known));
     co_return finish(*run);
@@ -210,7 +211,7 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
       claims.erase(plan.what.id);
       step(*run, static_cast<std::int64_t>(plan.hours.size())); // those it did not come to
     }
-    if (--run->lanes == 0 && run->after_lanes) resume(run->after_lanes);
+    run->open.closed(*this);
   }
 
   void fail(collection_run& run, std::size_t cluster, const fault& why) {
