@@ -336,6 +336,12 @@ std::vector<option> options_of(settings& s) {
       "event name of the meter of online storage");
   add("stripe.meter_storage_offline", &st.meter_storage_offline,
       "event name of the meter of offline storage");
+  auto& r = s.referrals;
+  add("referrals.rewards", &r.rewards,
+      "grant credits to who referred somebody, at that person's first payment", 0, 0,
+      {"ENABLE_REFERRAL_REWARDS"});
+  add("referrals.reward_tenths", &r.reward_tenths, "how much, in tenths of a credit", 1,
+      1'000'000'000, {"REFERRAL_REWARD_TENTHS"});
   add("cron_secret", &s.cron_secret, "bearer secret of the cron routes; unset: they answer 401", 0,
       0, {"CRON_SECRET"});
   add("encryption_key", &s.encryption_key,
@@ -366,9 +372,9 @@ result<done> assign(option& o, std::string_view text) {
       return done{};
     }
     result<done> operator()(bool* to) const {
-      if (text == "true" || text == "1")
+      if (text == "true" || text == "1" || text == "on")
         *to = true;
-      else if (text == "false" || text == "0")
+      else if (text == "false" || text == "0" || text == "off")
         *to = false;
       else
         return refuse(o, text, "true or false");

@@ -118,6 +118,11 @@ struct stripe_settings {
   std::vector<secret> signing_secrets() const;
 };
 
+struct referral_settings {
+  bool rewards = false;
+  std::int64_t reward_tenths = 100; // of a credit, to who referred somebody that paid
+};
+
 struct settings {
   std::string data_dir = "data";
   std::string log_level = "info";
@@ -129,6 +134,7 @@ struct settings {
   session_settings session{};
   collector_settings collector{};
   stripe_settings stripe{};
+  referral_settings referrals{};
   secret cron_secret{};
   secret encryption_key{}; // 64 hex digits; empty: a key file in data_dir
   std::int64_t rate_limit_scale = 1;
