@@ -61,9 +61,8 @@ struct front_end_state {
   /// its session only once.
   bool needs_identity(const exchange& x) const {
     if (x.credential_rejected || x.presented || ignores_credentials(x.matched->who)) return false;
-    auto cookie = x.matched->face->session_cookie;
     return !x.req.at(field::authorization).empty() ||
-           (!cookie.empty() && !x.req.cookie(cookie).empty());
+           !session_cookie_of(x.req, *x.matched->face).empty();
   }
 
   void hand_over(ticket t) {
@@ -71,8 +70,7 @@ struct front_end_state {
     auto session = session_for(x);
     auto link = std::make_shared<session_link>();
     link->authorization = x.req.at(field::authorization);
-    auto cookie = x.matched->face->session_cookie;
-    if (!cookie.empty()) link->cookie = x.req.cookie(cookie);
+    link->cookie = session_cookie_of(x.req, *x.matched->face);
     link->address = x.req.client_address;
     link->face = x.matched->face;
     link->who = x.presented;

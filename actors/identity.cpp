@@ -56,8 +56,9 @@ struct identity_state : actor_scope<identity_actor::base> {
   void examine(ticket t) {
     t->begin();
     if (auto token = bearer_of(t->req); !token.empty()) return examine_token(std::move(t), token);
-    auto cookie = t->req.cookie(t->matched->face->session_cookie);
-    if (t->req.at(field::authorization).empty() && !cookie.empty()) {
+    auto cookie = session_cookie_of(t->req, *t->matched->face);
+    if (t->req.at(field::authorization).empty() && !cookie.empty() &&
+        accepts_own(t->matched->face->name)) {
       auto digest = integrations::sha256(cookie);
       if (unknown_cookies.contains(digest)) return pass(std::move(t), nullptr);
       if (!may_look_for_cookie(*t, app->time->now())) return answer_fault(*t, {errc::rate_limited});
@@ -82,7 +83,8 @@ struct identity_state : actor_scope<identity_actor::base> {
     pass(std::move(t), nullptr);
   }
 
-  /// Our own tokens are good where local accounts are, and wherever no other issuer is configured.
+  /// Our own tokens and login sessions are good where local accounts are, and wherever no other
+  /// issuer is configured.
   bool accepts_own(std::string_view surface_name) const {
     if (surface_name == "gateway" || surface_name == "developer") return true;
     return std::ranges::none_of(issuers, [&](const trusted_issuer& i) {

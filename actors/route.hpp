@@ -7,6 +7,7 @@
 #include "config/limits.hpp"
 #include "persistence/transaction.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -81,6 +82,17 @@ struct surface {
   bool admin_before_method = false;
   /// The cookie that names a login session here; empty: none.
   std::string_view session_cookie{};
+  /// Cookies that may name one instead, looked for in this order when there is none of that name.
+  std::array<std::string_view, 2> other_session_cookies{};
 };
+
+/// The value of the cookie that names the request's login session at `face`; empty: none.
+inline std::string_view session_cookie_of(const request& req, const surface& face) {
+  if (face.session_cookie.empty()) return {};
+  auto found = req.cookie(face.session_cookie);
+  for (auto name : face.other_session_cookies)
+    if (found.empty() && !name.empty()) found = req.cookie(name);
+  return found;
+}
 
 } // namespace binnacle

@@ -176,9 +176,9 @@ test('the matrix has every route of the table, with the access declared there', 
   assert.deepEqual(expected, declared());
 });
 
-/// The hub wants a browser to prove itself before it looks at anything else, and has a cookie of its own.
+/// The hub wants a browser to prove itself before it looks at anything else.
 const atHub = ({ kind, options }) => ({
-  kind: options.cookie ? 'nobody' : kind,
+  kind,
   options: {
     ...options,
     headers: { ...options.headers, Origin: service.url, 'X-CSRF-Token': 'csrf-1' },

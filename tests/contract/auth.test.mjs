@@ -176,6 +176,33 @@ for (const [status, message] of [
   });
 }
 
+// -- the hub ----------------------------------------------------------------------------------------
+
+const SUMMARY = '/api/dashboard/billing-summary';
+
+test('who has logged in at the gateway is logged in at the hub, over plain HTTP', async () => {
+  const browser = await loggedIn('ada');
+  expect(await browser.call('GET', SUMMARY), 200);
+  const { csrfToken } = expect(await browser.call('GET', '/api/csrf'), 200).json;
+  const write = { body: {}, headers: { Origin: service.url, 'X-CSRF-Token': csrfToken } };
+  expect(await browser.call('POST', '/api/billing/credits', write), 400); // the body is none
+  expect(await browser.call('POST', '/api/auth/logout'), 200);
+  expect(await browser.call('GET', SUMMARY), 401);
+});
+
+test('the hub looks for __Host-session, then for session_id, then for session', async () => {
+  const { value } = (await logIn()).cookies.session;
+  const of = (cookie) => service.call('GET', SUMMARY, { cookie, from: somewhere() });
+  for (const name of ['__Host-session', 'session_id', 'session']) {
+    expect(await of(`${name}=${value}`), 200);
+    expect(await of(`${name}=`), 401);
+  }
+  expect(await of(`session=other; __Host-session=${value}`), 200);
+  expect(await of(`session=${value}; session_id=other`), 401);
+  expect(await of(`session_id=; session=${value}`), 200);
+  expect(await service.call('GET', '/api/auth/me', { cookie: `session_id=${value}` }), 401);
+});
+
 // -- me ---------------------------------------------------------------------------------------------
 
 test('one sees who one is, by cookie and by token', async () => {

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
-  expect, freePort, jwt, makeDirectory, serveHttp, startService, subjectOf, until,
+  PASSWORD, expect, freePort, jwt, makeDirectory, serveHttp, startService, subjectOf, until,
 } from './harness.mjs';
 
 const FIREBASE = { iss: 'https://securetoken.google.com/demo', aud: 'demo' };
@@ -127,6 +127,19 @@ test('an ES256 token is accepted on the surfaces of its issuer only', async () =
     { key: elliptic, dsaEncoding: 'ieee-p1363' }));
   expect(await usage(token), 200);
   expect(await me(token), 401);
+});
+
+test('where an issuer is configured, a login with a password opens the gateway only', async () => {
+  await service.user('local');
+  const browser = service.browser();
+  expect(await browser.call('POST', '/api/auth/login',
+    { body: { username: 'local', password: PASSWORD } }), 200);
+  const { session } = browser.jar;
+  expect(await browser.call('GET', '/api/auth/me'), 200);
+  expect(await browser.call('GET', '/api/billing'), 401);
+  for (const name of ['session', 'session_id', '__Host-session'])
+    expect(await service.call('GET', '/api/dashboard/billing-summary',
+      { cookie: `${name}=${session}` }), 401);
 });
 
 test('keys are fetched once and then kept', async () => {

@@ -77,6 +77,7 @@ response render(const fault& f, const exchange& x) {
 const surface hub{.name = "hub",
                   .order = {check::csrf, check::limit, check::authentication},
                   .render = render,
-                  .session_cookie = "__Host-session"};
+                  .session_cookie = "__Host-session",
+                  .other_session_cookies = {"session_id", "session"}};
 
 } // namespace binnacle::http
