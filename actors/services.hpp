@@ -2,6 +2,7 @@
 /// unchanged until the last; the atomics are for any thread.
 #pragma once
 
+#include "actors/hopsworks_messages.hpp"
 #include "actors/interfaces.hpp"
 #include "config/base/time.hpp"
 #include "config/catalogue.hpp"
@@ -37,6 +38,9 @@ struct services {
   meter_sync_actor meter_sync{};
   stripe_inbox_actor stripe_inbox{};
   reconciler_actor reconciler{};
+  hopsworks_actor hopsworks{};
+  hopsworks_accounts_actor hopsworks_accounts{};
+  project_sync_actor project_sync{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

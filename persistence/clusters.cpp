@@ -9,7 +9,7 @@ namespace binnacle::persistence {
 #define CLUSTER_COLUMNS                                                                            \
   "c.id, c.name, c.api_url, c.api_key_sealed, c.kubeconfig_sealed, c.max_users, "                  \
   "(SELECT count(*) FROM user_hopsworks_assignments a WHERE a.cluster_id = c.id), c.status, "      \
-  "c.region, c.created_at, c.updated_at"
+  "c.region, c.verify_tls, c.created_at, c.updated_at"
 
 namespace {
 
@@ -24,8 +24,9 @@ cluster cluster_of(const pqxx::row& row) {
       .current_users = integer_of(row[6]),
       .status = text_of(row[7]),
       .region = text_of(row[8]),
-      .created_at = time_of(row[9]),
-      .updated_at = time_of(row[10]),
+      .verify_tls = truth_of(row[9]),
+      .created_at = time_of(row[10]),
+      .updated_at = time_of(row[11]),
   };
 }
 
@@ -63,13 +64,13 @@ result<std::optional<cluster>> find_cluster_by_name(transaction& tx, const std::
 
 constexpr statement add_cluster{"insert_cluster", R"sql(
   INSERT INTO clusters (id, name, api_url, api_key_sealed, kubeconfig_sealed, max_users, status,
-                        region, created_at, updated_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+                        region, verify_tls, created_at, updated_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
 )sql"};
 result<done> insert_cluster(transaction& tx, const cluster& c, time_point now) {
   auto inserted = refusing(name_is_unique, [&] {
     exec(tx, add_cluster, c.id, c.name, c.api_url, c.api_key_sealed, c.kubeconfig_sealed,
-         c.max_users, c.status, c.region, now);
+         c.max_users, c.status, c.region, c.verify_tls, now);
   });
   if (inserted) tx.touch({topic::clusters, {}});
   return inserted;
@@ -80,14 +81,15 @@ constexpr statement patch_cluster{"update_cluster", R"sql(
     name = coalesce($2, name), api_url = coalesce($3, api_url),
     api_key_sealed = coalesce($4, api_key_sealed),
     kubeconfig_sealed = coalesce($5, kubeconfig_sealed), max_users = coalesce($6, max_users),
-    status = coalesce($7, status), region = coalesce($8, region), updated_at = $9
+    status = coalesce($7, status), region = coalesce($8, region),
+    verify_tls = coalesce($9, verify_tls), updated_at = $10
   WHERE id = $1
 )sql"};
 result<cluster> update_cluster(transaction& tx, const cluster_patch& p, time_point now) {
   std::optional<cluster> changed;
   auto updated = refusing(name_is_unique, [&] {
     exec(tx, patch_cluster, p.id, p.name, p.api_url, p.api_key_sealed, p.kubeconfig_sealed,
-         p.max_users, p.status, p.region, now);
+         p.max_users, p.status, p.region, p.verify_tls, now);
     changed = first_cluster(exec(tx, cluster_by_id, p.id));
   });
   if (!updated) return updated.error();
@@ -163,7 +165,8 @@ constexpr statement put_on_cluster{"assign_cluster", R"sql(
   VALUES ($1, $2, $3, $4)
   ON CONFLICT (user_id) DO UPDATE SET
     cluster_id = EXCLUDED.cluster_id, assigned_by = EXCLUDED.assigned_by,
-    assigned_at = EXCLUDED.assigned_at
+    assigned_at = EXCLUDED.assigned_at, hopsworks_user_id = NULL, hopsworks_username = '',
+    active_projects = 0
     WHERE user_hopsworks_assignments.cluster_id <> EXCLUDED.cluster_id
 )sql"};
 result<done> assign_cluster(transaction& tx, const user_id& who, const cluster_id& where,

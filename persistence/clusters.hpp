@@ -24,6 +24,7 @@ struct cluster {
   std::int64_t current_users = 0; // live count of assignments, read only
   std::string status = "active";  // active, inactive, maintenance
   std::string region{};           // empty: none
+  bool verify_tls = true;         // of its Hopsworks; false: a self-signed certificate is accepted
   time_point created_at{};
   time_point updated_at{};
 };
@@ -44,6 +45,7 @@ struct cluster_patch {
   std::optional<std::int64_t> max_users{};
   std::optional<std::string> status{};
   std::optional<std::string> region{};
+  std::optional<bool> verify_tls{};
 };
 result<cluster> update_cluster(transaction&, const cluster_patch&, time_point now);
 
@@ -60,7 +62,8 @@ struct project {
 result<done> assign_project(transaction&, const project&, time_point now);
 result<std::vector<project>> projects_of(transaction&, const user_id&);
 
-/// Puts the user on the cluster (user_hopsworks_assignments); the same again is fine.
+/// Puts the user on the cluster (user_hopsworks_assignments); the same again is fine. Their account
+/// at its Hopsworks follows by itself (hopsworks_accounts.hpp).
 result<done> assign_cluster(transaction&, const user_id&, const cluster_id&,
                             const user_id& assigned_by, time_point now);
 /// The user's cluster; without one they are assigned one now: a team member their owner's, an owner
