@@ -32,6 +32,8 @@ public:
   time_point now() const { return app.time->now(); }
   /// Refuses the request for a limit that is not its route's.
   fault refuse(const limit_report& over);
+  /// Shows a limit that is not its route's in the answer's headers.
+  void show(const limit_report& limit) { ticket_->limit = limit; }
   /// Time spent in the database so far.
   std::chrono::microseconds database_time() const { return database_time_; }
   /// Time left until the request's deadline.

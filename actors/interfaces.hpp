@@ -118,6 +118,19 @@ using reconciler_actor = caf::typed_actor<
     // One comparison at a time, others wait their turn. errc::overloaded: too many wait.
     caf::replies_to<reconcile_books>::with<reconciled_books>>;
 
+/// Sends what stands in the outbox of mails.
+using mailer_actor = caf::typed_actor<
+    // Looks for work at once, not only at the next second.
+    caf::reacts_to<mail_queued>,
+    // INTERNAL: a second has passed.
+    caf::reacts_to<caf::tick_atom>>;
+
+/// Who belongs to which team: the changes of one team are made one after another. What went wrong
+/// stands in the replies' outcomes; removing somebody is errc::not_found for who is no member.
+using team_actor = caf::typed_actor<caf::replies_to<invite_member>::with<invited_member>,
+                                    caf::replies_to<join_team>::with<joined_team>,
+                                    caf::replies_to<remove_member>::with<removed_member>>;
+
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;
 

@@ -23,10 +23,17 @@ struct http_call;
 namespace binnacle::stripe {
 struct call;
 }
+namespace binnacle::mail {
+struct message;
+}
 
 namespace binnacle {
 
 struct books_report;
+struct invitation_request;
+struct invitation_outcome;
+struct joining_request;
+struct joining_outcome;
 
 /// What a blocking worker has at hand; `db` is null outside the storage pool.
 struct worker_tools;
@@ -234,6 +241,42 @@ struct reconciled_books {
   std::shared_ptr<const books_report> what{};
 };
 
+// -- mail ----------------------------------------------------------------------------------------
+
+/// The outbox has something new.
+struct mail_queued {};
+/// Make one attempt to send this, now.
+struct deliver_mail {
+  std::shared_ptr<const mail::message> what{};
+};
+/// What came of it, as an answer over HTTP (integrations/mail.hpp); never null.
+struct mail_delivery {
+  std::shared_ptr<const result<integrations::http_answer>> what{};
+};
+
+// -- teams ---------------------------------------------------------------------------------------
+
+/// Invite somebody to a team, or join one (actors/team.hpp).
+struct invite_member {
+  std::shared_ptr<const invitation_request> what{};
+};
+struct invited_member {
+  std::shared_ptr<const invitation_outcome> what{};
+};
+struct join_team {
+  std::shared_ptr<const joining_request> what{};
+};
+struct joined_team {
+  std::shared_ptr<const joining_outcome> what{};
+};
+/// `member` leaves the team of `owner`; `address` is the client's, for the audit log.
+struct remove_member {
+  user_id owner{};
+  user_id member{};
+  std::string address{};
+};
+struct removed_member {};
+
 template <class I>
 typename I::result_type inspect(I& f, changed&) {
   return f(caf::meta::type_name("changed"));
@@ -363,6 +406,18 @@ template <class I>
 typename I::result_type inspect(I& f, reconcile_books& x) {
   return f(caf::meta::type_name("reconcile_books"), x.from, x.to, x.user, x.stripe, x.opencost);
 }
+template <class I>
+typename I::result_type inspect(I& f, mail_queued&) {
+  return f(caf::meta::type_name("mail_queued"));
+}
+template <class I>
+typename I::result_type inspect(I& f, remove_member& x) {
+  return f(caf::meta::type_name("remove_member"), x.owner.value, x.member.value, x.address);
+}
+template <class I>
+typename I::result_type inspect(I& f, removed_member&) {
+  return f(caf::meta::type_name("removed_member"));
+}
 
 } // namespace binnacle
 
@@ -376,6 +431,12 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::call_stripe)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::stripe_answer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::make_http_call)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::reconciled_books)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::deliver_mail)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::mail_delivery)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::invite_member)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::invited_member)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::join_team)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::joined_team)
 
 CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
 
@@ -420,6 +481,15 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::meter_sync))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::reconcile_books))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::reconciled_books))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::mail_queued))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::deliver_mail))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::mail_delivery))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::invite_member))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::invited_member))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::join_team))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::joined_team))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::remove_member))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::removed_member))
 
 CAF_END_TYPE_ID_BLOCK(binnacle)
 

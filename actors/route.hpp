@@ -67,6 +67,8 @@ struct route {
   handler run = nullptr;
   cache_rule cache{};
   std::size_t max_body = 0; // 0: the general limit
+  /// Access is checked before the method: 401 before 405. All routes of a path must agree.
+  bool access_first = false;
 };
 
 /// A step of the pipeline before the handler.

@@ -41,6 +41,8 @@ struct services {
   hopsworks_actor hopsworks{};
   hopsworks_accounts_actor hopsworks_accounts{};
   project_sync_actor project_sync{};
+  mailer_actor mailer{};
+  team_actor team{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

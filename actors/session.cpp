@@ -206,8 +206,9 @@ struct session_state : actor_scope<session_actor::base> {
       return;
     }
     auto& face = *x.matched->face;
-    auto check_method_late = face.admin_before_method &&
-                             (x.matched->who == access::admin || x.matched->who == access::cron);
+    auto check_method_late = x.matched->access_first ||
+                             (face.admin_before_method &&
+                              (x.matched->who == access::admin || x.matched->who == access::cron));
     std::optional<limit_report> limit;
     for (auto step : face.order) {
       std::optional<fault> refused;

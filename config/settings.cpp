@@ -342,6 +342,19 @@ std::vector<option> options_of(settings& s) {
       {"ENABLE_REFERRAL_REWARDS"});
   add("referrals.reward_tenths", &r.reward_tenths, "how much, in tenths of a credit", 1,
       1'000'000'000, {"REFERRAL_REWARD_TENTHS"});
+  auto& m = s.mail;
+  add("mail.resend_api_key", &m.resend_api_key,
+      "Resend's API key; with neither it nor mail.smtp_url mails stay in the outbox", 0, 0,
+      {"RESEND_API_KEY"});
+  add("mail.resend_url", &m.resend_url, "where Resend's API is");
+  add("mail.smtp_url", &m.smtp_url,
+      "smtp or smtps URL of a mail server, with user and password if it wants them", 0, 0,
+      {"SMTP_URL"});
+  add("mail.from", &m.from, "sender of mails: an address, or Name <address>", 0, 0,
+      {"RESEND_FROM_EMAIL"});
+  add("mail.timeout", &m.timeout, "for one attempt to send a mail", 100, 600'000);
+  add("mail.lease", &m.lease,
+      "time after which a mail that a node began to send is given to another", 1'000, 3'600'000);
   add("cron_secret", &s.cron_secret, "bearer secret of the cron routes; unset: they answer 401", 0,
       0, {"CRON_SECRET"});
   add("encryption_key", &s.encryption_key,

@@ -123,6 +123,18 @@ struct referral_settings {
   std::int64_t reward_tenths = 100; // of a credit, to who referred somebody that paid
 };
 
+/// With neither Resend nor SMTP, mails stay in the outbox.
+struct mail_settings {
+  secret resend_api_key{}; // empty: not Resend
+  std::string resend_url = "https://api.resend.com";
+  secret smtp_url{}; // smtp[s]://[user:password@]host[:port]; a secret for its password
+  std::string from = "Binnacle <no-reply@localhost>";
+  std::chrono::milliseconds timeout{30'000}; // of one attempt
+  std::chrono::milliseconds lease{120'000};  // after this, who sends a mail is taken for dead
+
+  bool configured() const { return !resend_api_key.empty() || !smtp_url.empty(); }
+};
+
 struct settings {
   std::string data_dir = "data";
   std::string log_level = "info";
@@ -135,6 +147,7 @@ struct settings {
   collector_settings collector{};
   stripe_settings stripe{};
   referral_settings referrals{};
+  mail_settings mail{};
   secret cron_secret{};
   secret encryption_key{}; // 64 hex digits; empty: a key file in data_dir
   std::int64_t rate_limit_scale = 1;
