@@ -29,6 +29,8 @@ public:
   const persistence::user* caller() const { return caller_.get(); }
   /// The credential the request came with, or null.
   const credential* presented() const { return ticket_->presented.get(); }
+  /// The same, for who needs it longer than this request.
+  std::shared_ptr<const credential> credential_held() const { return ticket_->presented; }
   time_point now() const { return app.time->now(); }
   /// Refuses the request for a limit that is not its route's.
   fault refuse(const limit_report& over);

@@ -25,6 +25,7 @@ namespace binnacle {
 struct route;
 struct surface;
 struct session_link;
+class event_stream;
 
 enum class method : std::uint8_t { get, head, post, put, patch, delete_, options, other };
 std::string_view to_string(method m);
@@ -40,6 +41,7 @@ enum class field : std::uint8_t {
   host,
   idempotency_key,
   if_none_match,
+  last_event_id,
   origin,
   referer,
   request_id, // X-Request-Id
@@ -107,6 +109,7 @@ struct response {
   std::string_view content_type = "application/json; charset=utf-8"; // static text
   std::string body{};
   std::shared_ptr<const shared_body> shared{}; // used instead of `body` when set
+  std::shared_ptr<event_stream> stream{};      // follows the head until either side hangs up
   caching cache = caching::private_revalidate;
   std::vector<std::pair<std::string, std::string>> headers{};
   std::optional<time_point> valid_until{}; // a cached answer is not used past this

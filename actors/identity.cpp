@@ -58,7 +58,7 @@ struct identity_state : actor_scope<identity_actor::base> {
     if (auto token = bearer_of(t->req); !token.empty()) return examine_token(std::move(t), token);
     auto cookie = session_cookie_of(t->req, *t->matched->face);
     if (t->req.at(field::authorization).empty() && !cookie.empty() &&
-        accepts_own(t->matched->face->name)) {
+        accepts_own(*t->matched->face)) {
       auto digest = integrations::sha256(cookie);
       if (unknown_cookies.contains(digest)) return pass(std::move(t), nullptr);
       if (!may_look_for_cookie(*t, app->time->now())) return answer_fault(*t, {errc::rate_limited});
@@ -73,9 +73,10 @@ struct identity_state : actor_scope<identity_actor::base> {
     if (!preview) return pass(std::move(t), nullptr);
     auto surface_name = t->matched->face->name;
     auto serves = [&](const issuer_settings& i) {
-      return i.surfaces.empty() || std::ranges::find(i.surfaces, surface_name) != i.surfaces.end();
+      return t->matched->face->of_all_surfaces || i.surfaces.empty() ||
+             std::ranges::find(i.surfaces, surface_name) != i.surfaces.end();
     };
-    if (preview->issuer == own.issuer && accepts_own(surface_name))
+    if (preview->issuer == own.issuer && accepts_own(*t->matched->face))
       return accept_own(std::move(t), token);
     for (std::size_t i = 0; i < issuers.size(); ++i)
       if (issuers[i].is.issuer == preview->issuer && serves(issuers[i].is))
@@ -85,11 +86,11 @@ struct identity_state : actor_scope<identity_actor::base> {
 
   /// Our own tokens and login sessions are good where local accounts are, and wherever no other
   /// issuer is configured.
-  bool accepts_own(std::string_view surface_name) const {
-    if (surface_name == "gateway" || surface_name == "developer") return true;
+  bool accepts_own(const surface& face) const {
+    if (face.of_all_surfaces || face.name == "gateway" || face.name == "developer") return true;
     return std::ranges::none_of(issuers, [&](const trusted_issuer& i) {
       return i.is.surfaces.empty() ||
-             std::ranges::find(i.is.surfaces, surface_name) != i.is.surfaces.end();
+             std::ranges::find(i.is.surfaces, face.name) != i.is.surfaces.end();
     });
   }
 

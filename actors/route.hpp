@@ -85,7 +85,9 @@ struct surface {
   /// The cookie that names a login session here; empty: none.
   std::string_view session_cookie{};
   /// Cookies that may name one instead, looked for in this order when there is none of that name.
-  std::array<std::string_view, 2> other_session_cookies{};
+  std::array<std::string_view, 3> other_session_cookies{};
+  /// A credential that is good at any surface is good here.
+  bool of_all_surfaces = false;
 };
 
 /// The value of the cookie that names the request's login session at `face`; empty: none.

@@ -4,6 +4,7 @@
 #include "actors/async.hpp"
 #include "actors/body.hpp"
 #include "actors/context.hpp"
+#include "actors/event_stream.hpp"
 #include "actors/idempotency.hpp"
 #include "actors/mailboxes.hpp"
 #include "actors/rejections.hpp"
@@ -32,6 +33,8 @@ constexpr seconds worth_saving{300};
 constexpr seconds save_interval{10};
 /// While its user changes faster than it can be read, a session takes what it has read last.
 constexpr int most_reloads = 4;
+/// Listeners whose user could not be read are examined again after this.
+constexpr seconds examine_again{1};
 
 struct session_metrics {
   prometheus::Gauge& sessions = metrics::gauge("binnacle_sessions", "Resident sessions");
@@ -99,6 +102,35 @@ struct summary {
   time_point valid_until = time_point::max();
 };
 
+/// Who listens to what changes (GET /api/events). Few sessions have one.
+struct audience {
+  std::string epoch{};                         // event ids of another session are not these
+  std::uint64_t last = 0;                      // number of the last event
+  std::array<std::uint64_t, topics> changed{}; // number of the last event of each topic
+  std::vector<std::weak_ptr<event_stream>> listeners{};
+
+  std::string id() const { return epoch + '.' + std::to_string(last); }
+  /// The number in an id of this epoch.
+  std::optional<std::uint64_t> number_in(std::string_view given) const {
+    if (!given.starts_with(epoch) || !given.substr(epoch.size()).starts_with('.')) return {};
+    given.remove_prefix(epoch.size() + 1);
+    std::uint64_t out = 0;
+    auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), out);
+    if (error != std::errc{} || end != given.data() + given.size() || out > last) return {};
+    return out;
+  }
+  std::vector<std::shared_ptr<event_stream>> present() {
+    std::vector<std::shared_ptr<event_stream>> out;
+    std::erase_if(listeners, [&](auto& each) {
+      auto held = each.lock();
+      if (!held || held->ended()) return true;
+      out.push_back(std::move(held));
+      return false;
+    });
+    return out;
+  }
+};
+
 struct session_state : actor_scope<session_actor::base> {
   static inline constexpr const char* name = "session";
 
@@ -107,6 +139,8 @@ struct session_state : actor_scope<session_actor::base> {
   }
   ~session_state() {
     clear(); // frames first: they refer to the members below
+    if (ears)
+      for (auto& each : ears->present()) each->end();
     session_metrics::get().sessions.Decrement();
   }
 
@@ -139,6 +173,8 @@ struct session_state : actor_scope<session_actor::base> {
     generation = newest;
     summaries.clear();
     ++versions_of_everything;
+    if (ears)
+      for (auto& each : persistence::everything_of({})) tell_listeners(each.what);
     if (!is->user().empty()) loaded = false;
   }
 
@@ -185,6 +221,7 @@ struct session_state : actor_scope<session_actor::base> {
     loading = false;
     auto served = std::exchange(waiting, {});
     auto now = app->time->now();
+    if (ears) examine_listeners(found.has_value(), now);
     for (auto& t : served) {
       if (found)
         admit(std::move(t), now);
@@ -343,6 +380,7 @@ struct session_state : actor_scope<session_actor::base> {
       if (handled) {
         out = std::move(*handled);
         out.database_time = ctx.database_time();
+        if (out.stream && x.req.verb == method::get) out = listen(x, std::move(out));
         if (everything == versions_of_everything) keep_summary(x, out, seen);
       } else {
         out = x.matched->face->render(handled.error(), x);
@@ -418,6 +456,57 @@ struct session_state : actor_scope<session_actor::base> {
     x.answer(std::move(out));
   }
 
+  // -- listeners ----------------------------------------------------------------------------------
+
+  /// Tells a new listener where it stands, and what it has missed since it was here last.
+  response listen(exchange& x, response out) {
+    if (!ears) {
+      ears = std::make_unique<audience>();
+      ears->epoch = make_ulid(app->time->now());
+    }
+    auto most = static_cast<std::size_t>(app->config.session.max_listeners);
+    if (ears->present().size() >= most)
+      return x.matched->face->render({errc::overloaded, "Too many event streams"}, x);
+    auto given = x.req.at(field::last_event_id);
+    auto since = ears->number_in(given);
+    for (std::size_t i = 0; i < topics && !given.empty(); ++i)
+      if (!since || ears->changed[i] > *since)
+        tell(*out.stream, static_cast<persistence::topic>(i));
+    out.stream->push(to_event(ears->id(), "ready", "{}"));
+    out.stream->session = session_actor{self()};
+    ears->listeners.push_back(out.stream);
+    return out;
+  }
+
+  void tell(event_stream& to, persistence::topic what) const {
+    // Clusters are the administrators' business.
+    if (what == persistence::topic::clusters && !(known && known->who.is_admin)) return;
+    to.push(to_event(ears->id(), persistence::name_of(what), "{}"));
+  }
+
+  /// Remembers it too, for who comes back.
+  void tell_listeners(persistence::topic what) {
+    ears->changed[static_cast<std::size_t>(what)] = ++ears->last;
+    for (auto& each : ears->present()) tell(*each, what);
+  }
+
+  /// Whoever listens with a credential that is no longer good is hung up on.
+  void examine_listeners(bool found, time_point now) {
+    auto present = ears->present();
+    if (present.empty()) return;
+    if (!found) {
+      // Nobody can tell at present: asks again, so that a revocation takes effect.
+      self()->delayed_send(
+          session_actor{self()}, examine_again,
+          changed{{{persistence::topic::identity, user_id{std::string{is->user()}}}}});
+      return;
+    }
+    for (auto& each : present)
+      if (!is_good(each->who(), now) || caller()->status != "active") each->end();
+  }
+
+  bool has_listeners() { return ears && !ears->present().empty(); }
+
   // -- changes ------------------------------------------------------------------------------------
 
   void on_changed(const std::vector<persistence::change>& changes) {
@@ -428,6 +517,19 @@ struct session_state : actor_scope<session_actor::base> {
       ++versions[index];
       if (c.what == persistence::topic::identity && !is->user().empty()) loaded = false;
       std::erase_if(summaries, [&](const summary& s) { return s.of->cache.topics >> index & 1; });
+    }
+  }
+
+  /// From the database, in contrast to what a handler of ours has just committed: that is heard of
+  /// here too, so listeners are told once.
+  void on_notified(const std::vector<persistence::change>& changes) {
+    on_changed(changes);
+    if (!ears) return;
+    for (auto& c : changes)
+      if (c.who.empty() || c.who.value == is->user()) tell_listeners(c.what);
+    if (!loaded && !loading && has_listeners()) {
+      loading = true;
+      adopt(load());
     }
   }
 
@@ -452,6 +554,11 @@ struct session_state : actor_scope<session_actor::base> {
   }
 
   void end() {
+    if (has_listeners() && !app->draining.load(std::memory_order_relaxed)) {
+      is->last_use.store(static_cast<std::uint32_t>(unix_seconds(app->time->now())),
+                         std::memory_order_relaxed);
+      return;
+    }
     ending = true;
     if (in_flight() == 0 && waiting.empty()) quit();
   }
@@ -484,6 +591,7 @@ struct session_state : actor_scope<session_actor::base> {
   std::vector<ticket> waiting{};
   std::vector<std::pair<limit_class, sliding_window>> windows{};
   std::vector<summary> summaries{};
+  std::unique_ptr<audience> ears{}; // from the first listener on
 };
 
 session_actor::behavior_type session(session_actor::stateful_pointer<session_state> self,
@@ -492,7 +600,7 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_sta
   self->state.is = std::move(is);
   return {
       [self](incoming& x) { self->state.serve(std::move(x.what)); },
-      [self](const changed& c) { self->state.on_changed(c.what); },
+      [self](const changed& c) { self->state.on_notified(c.what); },
       [self](const trim&) { self->state.trim_memory(); },
       [self](const passivate&) { self->state.end(); },
   };

@@ -297,6 +297,7 @@ std::vector<option> options_of(settings& s) {
   add("session.cache_idle", &e.cache_idle, "an idle session drops its cached answers after this",
       1'000, 86'400'000);
   add("session.max_in_flight", &e.max_in_flight, "requests of one user at once", 1, 10'000);
+  add("session.max_listeners", &e.max_listeners, "event streams of one user at once", 1, 10'000);
   add("cache.enabled", &e.cache, "keep serialised answers in the session");
   auto& c = s.collector;
   add("collector.enabled", &c.enabled, "collect usage on a timer");

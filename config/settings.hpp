@@ -81,6 +81,7 @@ struct session_settings {
   std::chrono::milliseconds idle{900'000};      // then the session is passivated
   std::chrono::milliseconds cache_idle{60'000}; // then its cached bodies go
   std::int64_t max_in_flight = 32;              // requests of one session at once
+  std::int64_t max_listeners = 16;              // event streams of one user
   bool cache = true;
 };
 

@@ -349,7 +349,8 @@ void connection::continue_after_answer() {
 /// True when everything was sent at once; otherwise the write goes on and continues by itself.
 bool connection::send() {
   auto& x = *x_;
-  if (shared_.app.draining.load(std::memory_order_relaxed)) keep_alive_ = false;
+  if (shared_.app.draining.load(std::memory_order_relaxed) || x.result_of().stream)
+    keep_alive_ = false;
   enter(phase::writing, limits_.write_timeout);
   out_head_.clear();
   auto status = x.result_of().status;
@@ -395,6 +396,7 @@ void connection::on_sent() {
   else if (x.link && x.link->reusable)
     link_ = x.link;
   auto keep_me = x.owner;
+  auto live = x.req.verb == method::get ? std::move(x.result_of().stream) : nullptr;
   parser_.reset();
   if (x.lent_out()) {
     // An actor still holds a ticket: that exchange is its, with its owner; we take a new one.
@@ -416,6 +418,7 @@ void connection::on_sent() {
     in_begin_ = in_end_ = 0;
   }
   if (keep_alive_) return enter(phase::idle, limits_.idle_timeout);
+  if (live) return begin_stream(std::move(live));
   boost::system::error_code ignored;
   socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
   // Closed with something unread, the kernel resets the connection and our answer may be lost.
@@ -432,6 +435,50 @@ void connection::linger() {
       [self = shared_from_this()](boost::system::error_code error, std::size_t bytes) {
         self->on_read(error, bytes);
       });
+}
+
+// -- event streams --------------------------------------------------------------------------------
+
+/// From now on the connection only writes what its session pushes. It lives as long as it waits for
+/// the end of its socket.
+void connection::begin_stream(std::shared_ptr<event_stream> live) {
+  in_ = {};
+  in_begin_ = in_end_ = 0;
+  stream_ = std::move(live);
+  enter(phase::streaming, {});
+  wait_for_end();
+  stream_->attach([weak = weak_from_this()] {
+    if (auto self = weak.lock()) net::post(self->socket_.get_executor(), [self] { self->pump(); });
+  });
+}
+
+void connection::pump() {
+  switch (stream_->take(out_head_)) {
+  case event_stream::next::nothing:
+    return;
+  case event_stream::next::bytes:
+    net::async_write(socket_, net::buffer(out_head_),
+                     [self = shared_from_this()](boost::system::error_code error, std::size_t) {
+                       if (error) self->stream_->end();
+                       self->stream_->written();
+                       self->pump();
+                     });
+    return;
+  case event_stream::next::over:
+    ::shutdown(socket_.native_handle(), SHUT_RDWR); // which ends the wait for the end
+    return;
+  }
+}
+
+void connection::wait_for_end() {
+  socket_.async_wait(socket_type::wait_read,
+                     [self = shared_from_this()](boost::system::error_code error) {
+                       std::array<char, 512> unwanted;
+                       std::size_t got = 0;
+                       if (!error) got = self->socket_.read_some(net::buffer(unwanted), error);
+                       if (got > 0 || error == net::error::would_block) return self->wait_for_end();
+                       self->stream_->end();
+                     });
 }
 
 // -- deadlines ------------------------------------------------------------------------------------
@@ -466,6 +513,8 @@ void connection::check_deadline(steady::time_point now, bool draining) {
     case phase::lingering:
       if (passed) ::shutdown(socket_.native_handle(), SHUT_RDWR);
       return;
+    case phase::streaming:
+      return check_stream(now, draining);
     case phase::handling:
       if (!passed || x_->answered()) return;
       late = ticket{*x_};
@@ -481,6 +530,17 @@ void connection::check_deadline(steady::time_point now, bool draining) {
   keep_alive_ = false;
   overdue_ = true;
   late->answer(std::move(out));
+}
+
+/// Sees to it that a stream ends with the credential it was opened with, and that its session hears
+/// of it when changes may have gone unheard.
+void connection::check_stream(steady::time_point now, bool draining) {
+  auto& app = shared_.app;
+  if (!stream_->check(now, limits_.write_timeout)) ::shutdown(socket_.native_handle(), SHUT_RDWR);
+  if (draining || stream_->who()->expires_at <= app.time->now()) return stream_->end();
+  auto newest = app.change_generation.load(std::memory_order_acquire);
+  if (stream_->generation.exchange(newest) == newest) return;
+  caf::anon_send(stream_->session, changed{persistence::everything_of(stream_->who()->who)});
 }
 
 void connection::cut_off() {

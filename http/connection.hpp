@@ -7,6 +7,7 @@
 /// sweep of the server is the exception; `guard_` keeps it apart.
 #pragma once
 
+#include "actors/event_stream.hpp"
 #include "actors/exchange.hpp"
 #include "actors/services.hpp"
 #include "http/client_address.hpp"
@@ -58,7 +59,7 @@ public:
 private:
   class own_exchange;
   friend class own_exchange;
-  enum class phase : std::uint8_t { idle, head, body, handling, writing, lingering };
+  enum class phase : std::uint8_t { idle, head, body, handling, writing, lingering, streaming };
   enum class progress : std::uint8_t { need_more, complete, failed };
   enum class turn : std::uint8_t { dispatching, waiting, answered };
 
@@ -80,6 +81,10 @@ private:
   bool send();
   void on_sent();
   void linger();
+  void begin_stream(std::shared_ptr<event_stream> live);
+  void pump();
+  void wait_for_end();
+  void check_stream(std::chrono::steady_clock::time_point now, bool draining);
   void enter(phase p, std::chrono::milliseconds patience);
   bool has_own_link() const;
 
@@ -107,6 +112,7 @@ private:
   std::atomic<bool> overdue_{false};   // the sweep has answered
   bool body_unread_ = false;
   bool to_http_1_0_ = false;
+  std::shared_ptr<event_stream> stream_{}; // while streaming
 
   std::mutex guard_{}; // phase, deadline and x_ against the sweep
   phase phase_ = phase::idle;

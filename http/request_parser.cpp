@@ -48,6 +48,7 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
                                      named{"X-Forwarded-Host", field::forwarded_host},
                                      named{"X-Forwarded-Proto", field::forwarded_proto},
                                      named{"traceparent", field::traceparent},
+                                     named{"Last-Event-ID", field::last_event_id},
                                      named{"Idempotency-Key", field::idempotency_key},
                                      named{"Stripe-Signature", field::stripe_signature}};
   for (auto& other : others)

@@ -166,9 +166,11 @@ written write_response(const exchange& x, const write_options& options, std::str
   if (may_have_body(r.status)) {
     append(head, "Content-Type", r.content_type);
     if (compressed) head.append("Content-Encoding: gzip\r\n");
-    head.append("Content-Length: ");
-    append_number(head, static_cast<std::int64_t>(body.size()));
-    head.append("\r\n");
+    if (!r.stream) { // which lasts as long as the connection
+      head.append("Content-Length: ");
+      append_number(head, static_cast<std::int64_t>(body.size()));
+      head.append("\r\n");
+    }
   }
   if (compressed || body.size() > worth_compressing || r.status == 304)
     head.append("Vary: Accept-Encoding\r\n");

@@ -15,8 +15,6 @@ constexpr std::array<std::string_view, 5> names{"identity", "usage", "billing", 
 // PostgreSQL refuses a payload of 8,000 bytes.
 constexpr std::size_t payload_limit = 7'500;
 
-std::string_view name_of(topic t) { return names[static_cast<std::size_t>(t)]; }
-
 std::optional<topic> topic_of(std::string_view name) {
   auto at = std::find(names.begin(), names.end(), name);
   if (at == names.end()) return {};
@@ -24,6 +22,14 @@ std::optional<topic> topic_of(std::string_view name) {
 }
 
 } // namespace
+
+std::string_view name_of(topic t) { return names[static_cast<std::size_t>(t)]; }
+
+std::vector<change> everything_of(const user_id& who) {
+  std::vector<change> out;
+  for (std::size_t i = 0; i < names.size(); ++i) out.push_back({static_cast<topic>(i), who});
+  return out;
+}
 
 std::vector<std::string> to_payloads(const std::vector<change>& changes) {
   auto sorted = changes;

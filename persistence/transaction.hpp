@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace binnacle::persistence {
@@ -27,6 +28,10 @@ struct change {
 
   bool operator==(const change&) const = default;
 };
+
+/// Every topic, for one user.
+std::vector<change> everything_of(const user_id& who);
+std::string_view name_of(topic t);
 
 /// "usage:usr_1,usr_2" and back; the payload of NOTIFY on channel `binnacle_changes`.
 std::vector<std::string> to_payloads(const std::vector<change>& changes);

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { measureCollector } from './collector.mjs';
 import { measureLedger } from './ledger.mjs';
 import { alternate, load } from './measure.mjs';
+import { measureListeners } from './listeners.mjs';
 import { measureMeters } from './meters.mjs';
 import { readOptions, root } from './options.mjs';
 import { Beast, Fastify, Nginx, saveAnswer } from './peers.mjs';
@@ -265,6 +266,18 @@ async function meters(service, options, results) {
   );
 }
 
+/** Section 9. */
+async function listeners(service, options, results) {
+  say('listeners');
+  const count = Math.min(options.idleConnections, 10_000);
+  const { bytes, notified } = await measureListeners(service, count, say);
+  const of = count.toLocaleString('en');
+  results.facts.push(
+    [`listener of GET /api/events, its session included (${of} of them)`, `${Math.round(bytes).toLocaleString('en')} bytes`],
+    [`from NOTIFY to the last of ${of} listeners (psql's start included)`, `${Math.round(notified * 1000)} ms`],
+  );
+}
+
 async function describe(options) {
   const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
     () => 'unknown',
@@ -343,6 +356,7 @@ async function main() {
     if (wanted('ledger')) await ledger(options, results, join(workDir, 'ledger'));
     if (wanted('webhooks')) await webhooks(...fresh('webhooks'));
     if (wanted('meters')) await meters(...fresh('meters'));
+    if (wanted('listeners')) await listeners(...fresh('listeners'));
     print(results);
     if (options.output) {
       save(results, options.output);

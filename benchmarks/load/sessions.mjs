@@ -20,7 +20,7 @@ async function visit(service, tokens) {
   for (const connection of connections) connection.close();
 }
 
-async function userTokens(service, count) {
+export async function userTokens(service, count) {
   const sample = await service.token('bench-sample@example.org');
   const users = await createUsers(service.postgres, count, claimsOf(sample).sub);
   const sign = signer(sample, service.signingKey);

@@ -68,7 +68,8 @@ constexpr route routes[]{
     {post, "/api/admin/billing/events/{id}/replay",  &platform, who::admin,  platform_default, csrf::origin_if_present, post_stripe_event_replay},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
 
-    {get,  "/.well-known/jwks.json", &operations, who::anyone, none, csrf::none, get_jwks},
+    {get,  "/api/events",            &operations, who::user,   platform_default, csrf::none, get_events},
+    {get,  "/.well-known/jwks.json", &operations, who::anyone, none,             csrf::none, get_jwks},
 };
 
 constexpr direct_route direct[]{

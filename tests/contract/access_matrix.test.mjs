@@ -59,6 +59,7 @@ const MATRIX = {
   'GET /api/admin/billing/events/{id}': { access: 'admin', good: 404 },
   'POST /api/admin/billing/events/{id}/replay': { access: 'admin', good: 404, body: {} },
 
+  'GET /api/events': { access: 'user', good: 200, endless: true },
   'GET /.well-known/jwks.json': { access: 'anyone', good: 200 },
   'GET /version': { access: 'anyone', good: 200 },
   'GET /healthz': { access: 'anyone', good: 200 },
@@ -186,7 +187,16 @@ const atHub = ({ kind, options }) => ({
   },
 });
 
-for (const [name, { access, good, body, keepCookie, hub }] of Object.entries(MATRIX)) {
+/// The status of a stream, which has no end to wait for.
+async function statusOf(path, { token, cookie, headers }) {
+  const ending = new AbortController();
+  const answer = await fetch(service.url + path, { signal: ending.signal, headers: {
+    ...headers, ...(token && { Authorization: `Bearer ${token}` }), ...(cookie && { Cookie: cookie }) } });
+  ending.abort();
+  return { status: answer.status, text: '' };
+}
+
+for (const [name, { access, good, body, keepCookie, hub, endless }] of Object.entries(MATRIX)) {
   test(`${name} is for ${access}`, async () => {
     const [method, pattern] = name.split(' ');
     const path = pattern.replace('{userId}', subjectOf(bob));
@@ -195,7 +205,8 @@ for (const [name, { access, good, body, keepCookie, hub }] of Object.entries(MAT
       const { kind, options } = hub ? atHub(caller) : caller;
       if (keepCookie && options.cookie) continue; // it would end the session of the rows below
       const wanted = RULES[access][kind] ?? good;
-      const { status, text } = await service.call(method, path, { ...options, body });
+      const { status, text } = endless ? await statusOf(path, options)
+        : await service.call(method, path, { ...options, body });
       if (status !== wanted) wrong.push(`${who}: ${status} instead of ${wanted}: ${text.slice(0, 120)}`);
       const head = method === 'GET' ? await service.call('HEAD', path, options) : null;
       if (head && head.status !== wanted) wrong.push(`${who}, HEAD: ${head.status} instead of ${wanted}`);

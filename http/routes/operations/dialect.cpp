@@ -13,6 +13,9 @@ response render(const fault& f, const exchange& x) {
 
 const surface operations{.name = "operations",
                          .order = {check::limit, check::authentication, check::csrf},
-                         .render = render};
+                         .render = render,
+                         .session_cookie = "__Host-session",
+                         .other_session_cookies = {"session_id", "session", "appSession"},
+                         .of_all_surfaces = true};
 
 } // namespace binnacle::http

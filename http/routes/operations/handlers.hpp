@@ -8,6 +8,7 @@
 namespace binnacle::http {
 
 task<result<response>> get_jwks(context& ctx);
+task<result<response>> get_events(context& ctx);
 
 response get_version(const request& req, services& app);
 response get_healthz(const request& req, services& app);
