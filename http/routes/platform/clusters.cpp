@@ -151,9 +151,10 @@ task<result<response>> post_cluster(context& ctx) {
   body->require({"name", "api_url"});
   auto wanted = read_patch(ctx.app, *body, make_id<cluster_id>("clu_", ctx.now()));
   if (!wanted) co_return wanted.error();
-  auto made = cluster_from(*wanted, ctx.now());
+  auto now = ctx.now();
+  auto made = cluster_from(*wanted, now);
   auto entry = audit(ctx, "CLUSTER_CREATED", *wanted);
-  auto created = co_await ctx.write(create_cluster, made, entry, ctx.now());
+  auto created = co_await ctx.write(create_cluster, made, entry, now);
   if (!created) co_return created.error();
   co_return written({{"cluster", to_json(made)}}, 201);
 }
