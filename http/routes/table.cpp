@@ -77,6 +77,13 @@ constexpr direct_route direct[]{
     {"/healthz", get_healthz},
     {"/readyz",  get_readyz},
     {"/metrics", get_metrics},
+    {"/openapi.yaml",        get_document},
+    {"/openapi.json",        get_document},
+    {"/docs",                get_document},
+    {"/docs/page.css",       get_document},
+    {"/docs/page.js",        get_document},
+    {"/docs/description.js", get_document},
+    {"/docs/request.js",     get_document},
 };
 // clang-format on
 

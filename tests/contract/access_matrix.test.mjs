@@ -65,6 +65,13 @@ const MATRIX = {
   'GET /healthz': { access: 'anyone', good: 200 },
   'GET /readyz': { access: 'anyone', good: 200 },
   'GET /metrics': { access: 'anyone', good: 200 },
+  'GET /openapi.yaml': { access: 'anyone', good: 200 },
+  'GET /openapi.json': { access: 'anyone', good: 200 },
+  'GET /docs': { access: 'anyone', good: 200 },
+  'GET /docs/page.css': { access: 'anyone', good: 200 },
+  'GET /docs/page.js': { access: 'anyone', good: 200 },
+  'GET /docs/description.js': { access: 'anyone', good: 200 },
+  'GET /docs/request.js': { access: 'anyone', good: 200 },
 };
 
 /// Which status a caller of some kind meets at a route of some access; null: the route's `good`.

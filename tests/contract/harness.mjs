@@ -1,6 +1,6 @@
 /// Runs the real binary on a private PostgreSQL cluster in a directory of its own, and the stand-in
-/// for OpenCost. Node's standard library only. Whatever happens to the test's process, a reaper
-/// ends what was started and removes the directory.
+/// for OpenCost. Whatever happens to the test's process, a reaper ends what was started and removes
+/// the directory. Every answer is compared with openapi.yaml: `npm ci` in tests/openapi, once.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
@@ -10,6 +10,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { complaint } from '../openapi/validator.mjs';
 
 export const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 export const standInProgram = join(repository, 'tests/upstreams/opencost.mjs');
@@ -173,7 +174,10 @@ export function call(base, method, path, { body, headers = {}, token, cookie, fr
       response.on('error', failed);
       response.on('end', () => {
         const raw = Buffer.concat(parts);
-        done(new Answer(`${method} ${path}`, response, raw));
+        const answer = new Answer(`${method} ${path}`, response, raw);
+        const wrong = complaint(method, path, answer);
+        if (wrong) failed(new Error(`${answer.asked} is not as in openapi.yaml: ${wrong}\n${answer.text}`));
+        else done(answer);
       });
     });
     request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no answer`)));

@@ -14,5 +14,7 @@ response get_version(const request& req, services& app);
 response get_healthz(const request& req, services& app);
 response get_readyz(const request& req, services& app);
 response get_metrics(const request& req, services& app);
+/// A document of web/documents.hpp, by its path.
+response get_document(const request& req, services& app);
 
 } // namespace binnacle::http
