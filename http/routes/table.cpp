@@ -73,10 +73,10 @@ constexpr route routes[]{
 };
 
 constexpr direct_route direct[]{
-    {"/version", get_version},
-    {"/healthz", get_healthz},
-    {"/readyz",  get_readyz},
-    {"/metrics", get_metrics},
+    {"/version",             get_version},
+    {"/healthz",             get_healthz},
+    {"/readyz",              get_readyz},
+    {"/metrics",             get_metrics},
     {"/openapi.yaml",        get_document},
     {"/openapi.json",        get_document},
     {"/docs",                get_document},
