@@ -61,6 +61,17 @@ result<user_id> subscriber_of(transaction& tx, const stripe::subscription& s) {
 
 } // namespace
 
+event_effect effect_of(std::string_view type) {
+  if (type == "checkout.session.completed" || type == "checkout.session.async_payment_succeeded")
+    return event_effect::purchase;
+  if (type.starts_with("customer.subscription.")) return event_effect::subscription;
+  if (type == "payment_method.attached" || type == "payment_method.detached")
+    return event_effect::payment_means;
+  if (type == "invoice.payment_failed" || type == "invoice.payment_succeeded")
+    return event_effect::invoice;
+  return event_effect::none;
+}
+
 result<done> give_cluster(transaction& tx, const user_id& who, time_point now) {
   auto given = persistence::assign_free_cluster(tx, who, now);
   if (!given && given.error().code != errc::unprocessable) return given.error();

@@ -12,10 +12,16 @@
 #include "integrations/stripe/objects.hpp"
 #include "persistence/transaction.hpp"
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace binnacle {
+
+/// What an event may change here, by its type; for most that Stripe sends: nothing.
+enum class event_effect : std::uint8_t { none, purchase, subscription, payment_means, invoice };
+event_effect effect_of(std::string_view type);
 
 /// When and in whose light an event is applied.
 struct event_setting {

@@ -103,6 +103,12 @@ using meter_sync_actor = caf::typed_actor<
     // INTERNAL: a second has passed.
     caf::reacts_to<caf::tick_atom>>;
 
+/// Stores Stripe's events as they come in.
+using stripe_intake_actor = caf::typed_actor<
+    // Replies when the event is committed; a fault of the database, or errc::overloaded when too
+    // many wait, otherwise.
+    caf::replies_to<keep_stripe_event>::with<stripe_event_kept>>;
+
 /// Applies Stripe's events.
 using stripe_inbox_actor = caf::typed_actor<
     // Looks for work at once, not only at the next second.

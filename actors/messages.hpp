@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/exchange.hpp"
+#include "persistence/stripe_events.hpp"
 #include "persistence/transaction.hpp"
 
 #include <caf/error.hpp>
@@ -186,6 +187,13 @@ struct stripe_call_due {
 
 // -- Stripe's events ----------------------------------------------------------------------------
 
+/// To be kept for the inbox; `stripe_event_kept` when it is.
+struct keep_stripe_event {
+  persistence::stripe_event what{};
+};
+struct stripe_event_kept {
+  bool repeated = false; // it was there already
+};
 /// The inbox has something new.
 struct stripe_event_stored {};
 /// Read from Stripe what no webhook has brought, then reply `healed_events`.
@@ -367,6 +375,10 @@ typename I::result_type inspect(I& f, stripe_call_due& x) {
   return f(caf::meta::type_name("stripe_call_due"), x.id, x.attempt);
 }
 template <class I>
+typename I::result_type inspect(I& f, stripe_event_kept& x) {
+  return f(caf::meta::type_name("stripe_event_kept"), x.repeated);
+}
+template <class I>
 typename I::result_type inspect(I& f, stripe_event_stored&) {
   return f(caf::meta::type_name("stripe_event_stored"));
 }
@@ -437,6 +449,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::invite_member)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::invited_member)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::join_team)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::joined_team)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::keep_stripe_event)
 
 CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
 
@@ -470,6 +483,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_answer))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::make_http_call))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_call_due))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::keep_stripe_event))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_event_kept))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::stripe_event_stored))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::heal_stripe_events))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::healed_events))

@@ -36,6 +36,7 @@ struct services {
   stripe_actor stripe{};
   billing_actor billing{};
   meter_sync_actor meter_sync{};
+  stripe_intake_actor stripe_intake{};
   stripe_inbox_actor stripe_inbox{};
   reconciler_actor reconciler{};
   hopsworks_actor hopsworks{};

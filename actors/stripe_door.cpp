@@ -1,9 +1,8 @@
 #include "actors/stripe_door.hpp"
 
+#include "actors/event_effects.hpp"
 #include "config/base/metrics.hpp"
 #include "integrations/stripe/signature.hpp"
-
-#include <caf/send.hpp>
 
 namespace binnacle {
 namespace {
@@ -40,12 +39,13 @@ result<persistence::stripe_event> open_webhook(const context& ctx) {
   if (said != verdict::genuine) return refused(name_of(said), std::string{stripe::to_string(said)});
   auto read = stripe::read_event(ctx.req.body);
   if (!read) return refused("no_event", "The body is no event");
-  return to_inbox(*read, ctx.req.body);
+  return to_inbox(config, *read, ctx.req.body);
 }
 
 } // namespace
 
-persistence::stripe_event to_inbox(const stripe::event& e, std::string payload) {
+persistence::stripe_event to_inbox(const stripe_settings& config, const stripe::event& e,
+                                   std::string payload) {
   const auto& key = !e.customer.empty() ? e.customer : !e.object_id.empty() ? e.object_id : e.id;
   return {.id = e.id,
           .type = e.type,
@@ -53,20 +53,28 @@ persistence::stripe_event to_inbox(const stripe::event& e, std::string payload) 
           .livemode = e.livemode,
           .api_version = e.api_version,
           .created_at = e.created,
-          .payload = std::move(payload)};
+          .payload = std::move(payload),
+          .inert =
+              effect_of(e.type) == event_effect::none && !is_of_other_mode(config, e.livemode)};
+}
+
+bool is_of_other_mode(const stripe_settings& config, bool livemode) {
+  const auto& key = config.secret_key.reveal();
+  auto live = key.starts_with("sk_live_") || key.starts_with("rk_live_");
+  auto test = key.starts_with("sk_test_") || key.starts_with("rk_test_");
+  return livemode ? test : live;
 }
 
 task<result<done>> receive_stripe_event(context& ctx) {
   auto event = open_webhook(ctx);
   if (!event) co_return event.error();
-  auto stored = co_await ctx.append(persistence::store_stripe_event, std::move(*event),
-                                    persistence::event_source::webhook, ctx.now());
-  if (!stored) {
+  keep_stripe_event brought{std::move(*event)};
+  auto kept = co_await ctx.ask<stripe_event_kept>(ctx.app.stripe_intake, std::move(brought));
+  if (!kept) {
     count("not_stored");
-    co_return stored.error();
+    co_return kept.error();
   }
-  count(*stored ? "stored" : "duplicate");
-  if (*stored) caf::anon_send(ctx.app.stripe_inbox, stripe_event_stored{});
+  count(kept->repeated ? "duplicate" : "stored");
   co_return done{};
 }
 

@@ -12,8 +12,12 @@
 namespace binnacle {
 
 /// An event as the inbox keeps it. Its events are ordered by customer, or by object when it is
-/// nobody's.
-persistence::stripe_event to_inbox(const stripe::event&, std::string payload);
+/// nobody's. One of a type that has no effect is inert, unless it is of the other mode.
+persistence::stripe_event to_inbox(const stripe_settings&, const stripe::event&,
+                                   std::string payload);
+
+/// A live event must not be applied by what the test mode's objects are, nor the other way round.
+bool is_of_other_mode(const stripe_settings&, bool livemode);
 
 /// Verifies the request's body and stores the event, once; when this returns it is committed, and
 /// the sender may forget it. Faults:

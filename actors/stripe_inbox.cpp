@@ -62,17 +62,6 @@ result<done> apply_finished_setup(transaction& tx, const user_id& who,
   return apply_payment_means(tx, means, in);
 }
 
-result<std::int64_t> store_page(transaction& tx, const std::vector<persistence::stripe_event>& page,
-                                time_point now) {
-  std::int64_t fresh = 0;
-  for (const auto& e : page) {
-    auto stored = persistence::store_stripe_event(tx, e, persistence::event_source::healer, now);
-    if (!stored) return stored.error();
-    fresh += *stored;
-  }
-  return fresh;
-}
-
 struct inbox_state : patient_scope<stripe_inbox_actor::base> {
   static inline constexpr const char* name = "stripe-inbox";
   explicit inbox_state(stripe_inbox_actor::pointer s) : patient_scope{s} {}
@@ -135,31 +124,26 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
   // -- applying them ------------------------------------------------------------------------------
 
   task<result<done>> apply(const held_stripe_event& e) {
-    if (of_other_mode(e))
+    if (is_of_other_mode(app->config.stripe, e.livemode))
       co_return fault{errc::unprocessable, "The event and our API key are of different modes"};
     auto about = stripe::read_event(e.payload);
     if (!about) co_return about.error();
-    if (e.type == "checkout.session.completed" ||
-        e.type == "checkout.session.async_payment_succeeded")
+    switch (effect_of(e.type)) {
+    case event_effect::purchase:
       co_return co_await apply_checkout(e, about->object_id);
-    if (e.type.starts_with("customer.subscription."))
+    case event_effect::subscription:
       co_return co_await apply_subscription_event(e, about->object_id);
-    if (e.type == "payment_method.attached" || e.type == "payment_method.detached")
+    case event_effect::payment_means:
       co_return co_await apply_means(e, about->customer);
-    if (e.type == "invoice.payment_failed" || e.type == "invoice.payment_succeeded") {
+    case event_effect::invoice: {
       auto effects = bind_sql(apply_invoice, about->customer);
       co_return co_await settle(e, std::move(effects));
     }
+    case event_effect::none:
+      break;
+    }
     auto nothing = [](transaction&) -> result<done> { return done{}; };
     co_return co_await settle(e, std::move(nothing));
-  }
-
-  /// A live event must not be applied by what the test mode's objects are, nor the other way round.
-  bool of_other_mode(const held_stripe_event& e) const {
-    const auto& key = app->config.stripe.secret_key.reveal();
-    auto live = key.starts_with("sk_live_") || key.starts_with("rk_live_");
-    auto test = key.starts_with("sk_test_") || key.starts_with("rk_test_");
-    return e.livemode ? test : live;
   }
 
   event_setting setting_of(const held_stripe_event& e) const {
@@ -278,14 +262,17 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
       auto listed = co_await ask(std::move(call), stripe::read_events);
       if (!listed) co_return listed.error();
       std::vector<persistence::stripe_event> events;
-      for (auto& e : listed->data) events.push_back(to_inbox(e, std::move(e.json)));
+      for (auto& e : listed->data)
+        events.push_back(to_inbox(app->config.stripe, e, std::move(e.json)));
       if (events.empty()) break;
       query.starting_after = events.back().id;
       out.listed += std::ssize(events);
-      auto body = bind_sql(store_page, std::move(events), app->time->now());
-      auto fresh = co_await stored<std::int64_t>(app->storage, access::write, std::move(body));
+      auto body = bind_sql(persistence::store_stripe_events, std::move(events),
+                           persistence::event_source::healer, app->time->now());
+      auto fresh =
+          co_await stored<std::vector<std::string>>(app->storage, access::append, std::move(body));
       if (!fresh) co_return fresh.error();
-      out.missed += *fresh;
+      out.missed += std::ssize(*fresh);
       if (!listed->has_more) break;
     }
     co_return out;

@@ -9,6 +9,7 @@
 #include "actors/runtime/asio_scheduler.hpp"
 #include "actors/stripe.hpp"
 #include "actors/stripe_inbox.hpp"
+#include "actors/stripe_intake.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/timers.hpp"
 #include "actors/usage_collector.hpp"
@@ -147,6 +148,8 @@ struct service::implementation {
           return spawn_meter_sync(s, a, std::move(sync));
         });
     app.billing = keep_alive<billing_actor>("billing", [&s, &a] { return spawn_billing(s, a); });
+    app.stripe_intake = keep_alive<stripe_intake_actor>(
+        "stripe-intake", [&s, &a] { return spawn_stripe_intake(s, a); });
     app.reconciler =
         keep_alive<reconciler_actor>("reconciler", [&s, &a] { return spawn_reconciler(s, a); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
@@ -192,6 +195,7 @@ struct service::implementation {
     app.billing = nullptr;
     app.stripe = nullptr;
     app.meter_sync = nullptr;
+    app.stripe_intake = nullptr;
     app.stripe_inbox = nullptr;
     app.reconciler = nullptr;
     app.front_end = nullptr;

@@ -4,18 +4,41 @@
 
 namespace binnacle::persistence {
 
-constexpr statement store_event{"store_stripe_event", R"sql(
+// In the order of their ids: two nodes that are brought the same events at once would otherwise
+// wait for each other.
+constexpr statement store_events{"store_stripe_events", R"sql(
   INSERT INTO stripe_events (id, type, object_key, livemode, api_version, created_at, payload,
-                             source, next_attempt_at, received_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+                             state, applied_at, source, next_attempt_at, received_at)
+  SELECT id, type, object_key, livemode, api_version, created_at, payload,
+    CASE WHEN inert THEN 'applied' ELSE 'waiting' END, CASE WHEN inert THEN $10::timestamptz END, $9,
+    $10, $10
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::timestamptz[],
+              $7::text[], $8::bool[])
+    AS e (id, type, object_key, livemode, api_version, created_at, payload, inert)
+  ORDER BY id
   ON CONFLICT (id) DO NOTHING
+  RETURNING id
 )sql"};
-result<bool> store_stripe_event(transaction& tx, const stripe_event& e, event_source from,
-                                time_point now) {
+result<std::vector<std::string>> store_stripe_events(transaction& tx,
+                                                     const std::vector<stripe_event>& events,
+                                                     event_source from, time_point now) {
+  array_param id, type, key, livemode, version, created, payload, inert;
+  for (const auto& e : events) {
+    id.add(e.id);
+    type.add(e.type);
+    key.add(e.object_key);
+    livemode.add(e.livemode);
+    version.add(e.api_version);
+    created.add(e.created_at);
+    payload.add(e.payload);
+    inert.add(e.inert);
+  }
   const char* source = from == event_source::webhook ? "webhook" : "healer";
-  return exec(tx, store_event, e.id, e.type, e.object_key, e.livemode, e.api_version, e.created_at,
-              e.payload, source, now)
-             .affected_rows() > 0;
+  std::vector<std::string> out;
+  for (auto row : exec(tx, store_events, id, type, key, livemode, version, created, payload, inert,
+                       source, now))
+    out.push_back(text_of(row[0]));
+  return out;
 }
 
 // -- working on them -----------------------------------------------------------------------------

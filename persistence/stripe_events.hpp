@@ -25,13 +25,15 @@ struct stripe_event {
   std::string api_version{};
   time_point created_at{}; // in Stripe
   std::string payload{};   // the body as it came, UTF-8
+  bool inert = false;      // nothing follows from it: it is stored as applied
 };
 
 enum class event_source : std::uint8_t { webhook, healer };
 
-/// Stores the event unless it is known; true when it was not. One statement that may be repeated:
-/// for access::append too.
-result<bool> store_stripe_event(transaction&, const stripe_event&, event_source, time_point now);
+/// Stores the events that are not known yet, and returns their ids, each once. All or none; one
+/// statement that may be repeated: for access::append too.
+result<std::vector<std::string>> store_stripe_events(transaction&, const std::vector<stripe_event>&,
+                                                     event_source, time_point now);
 
 /// An event that a node is at. Whoever has it must finish, fail or shelve it; after its lease it is
 /// given to somebody else, and those three are refused (conflict).
@@ -66,7 +68,7 @@ result<std::int64_t> unshelve_stripe_events(transaction&, time_point now);
 // -- for admins and operators --------------------------------------------------------------------
 
 struct stripe_event_record {
-  std::int64_t seq = 0; // ascending in the order of arrival
+  std::int64_t seq = 0; // ascending in the order of arrival, but for what was stored together
   stripe_event what{};  // the payload only from find_stripe_event, and only while it is kept
   std::string source{};
   std::string state{}; // waiting, failed, unresolved, applied

@@ -44,9 +44,9 @@ function send(event, { path = PLATFORM, secret = SECRET, time = seconds(), heade
 }
 
 let number = 0;
-/// An event that changes nothing here.
+/// An event that is worked on and changes nothing here: nobody's invoice.
 const someEvent = (more = {}) => ({ id: `evt_test_${process.pid}_${(number += 1)}`, object: 'event',
-  api_version: '2025-06-30.basil', created: seconds(), livemode: false, type: 'charge.refunded',
+  api_version: '2025-06-30.basil', created: seconds(), livemode: false, type: 'invoice.payment_failed',
   data: { object: { id: 'ch_1', object: 'charge', customer: null } }, ...more });
 
 const inbox = (id) => {
@@ -215,13 +215,29 @@ test('an event of a type nobody knows is kept as it came', async () => {
   assert.equal(shown.state, 'applied');
 });
 
-test('an event of the other mode is kept but not applied', async () => {
-  const event = someEvent({ livemode: true });
-  expect(await send(event), 200);
-  await until('it has failed', () => inbox(event.id).state === 'failed');
-  const { lastError } = (await service.call('GET', `${EVENTS}/${event.id}`, { token: admin })).json.event;
-  assert.match(lastError, /different modes/);
+test('an event from which nothing follows is applied when it is stored, and can be replayed', async () => {
+  const event = someEvent({ type: 'customer.updated' });
+  expect(await send(event), 200, { received: true });
+  assert.deepEqual(inbox(event.id), { state: 'applied', attempts: 0, source: 'webhook', key: 'ch_1' });
+  expect(await service.call('POST', `${EVENTS}/${event.id}/replay`, { token: admin }), 202);
+  await until('it is applied again', () => inbox(event.id).attempts === 1 && inbox(event.id).state === 'applied');
 });
+
+test('many that come at once are each answered and stored', async () => {
+  const events = Array.from({ length: 20 }, (_, i) => someEvent(i % 2 ? { type: 'customer.updated' } : {}));
+  const answers = await Promise.all([...events, ...events.slice(0, 5)].map((e) => send(e)));
+  assert.deepEqual(answers.map((a) => a.status), Array(25).fill(200));
+  for (const event of events) await applied(event.id);
+});
+
+for (const type of ['invoice.payment_failed', 'customer.updated'])
+  test(`an event of the other mode is kept but not applied: ${type}`, async () => {
+    const event = someEvent({ livemode: true, type });
+    expect(await send(event), 200);
+    await until('it has failed', () => inbox(event.id).state === 'failed');
+    const { lastError } = (await service.call('GET', `${EVENTS}/${event.id}`, { token: admin })).json.event;
+    assert.match(lastError, /different modes/);
+  });
 
 test('what fails is tried again by itself, and seen meanwhile', async () => {
   const { id, customer } = await customerUser('patience');
@@ -238,10 +254,10 @@ test('what fails is tried again by itself, and seen meanwhile', async () => {
 
 test('admins page through the events, replay one, and leave a trace', async () => {
   const events = await deliver([someEvent(), someEvent(), someEvent()]);
-  const first = expect(await service.call('GET', `${EVENTS}?limit=2&type=charge.refunded`, { token: admin }), 200).json;
+  const first = expect(await service.call('GET', `${EVENTS}?limit=2&type=invoice.payment_failed`, { token: admin }), 200).json;
   assert.deepEqual(first.events.map((e) => e.id), [events[2].id, events[1].id]);
   const second = expect(await service.call('GET',
-    `${EVENTS}?limit=2&type=charge.refunded&cursor=${first.nextCursor}`, { token: admin }), 200).json;
+    `${EVENTS}?limit=2&type=invoice.payment_failed&cursor=${first.nextCursor}`, { token: admin }), 200).json;
   assert.equal(second.events[0].id, events[0].id);
 
   const replay = (id) => service.call('POST', `${EVENTS}/${id}/replay`, { token: admin });

@@ -26,9 +26,11 @@ protected:
             .created_at = created,
             .payload = R"({"id":")" + id + "\"}"};
   }
-  bool store(const stripe_event& e, time_point now = noon) {
+  bool store(const stripe_event& e, time_point now = noon) { return !store_all({e}, now).empty(); }
+  std::vector<std::string> store_all(const std::vector<stripe_event>& events,
+                                     time_point now = noon) {
     return must(run_in(db, access::append, [&](transaction& tx) {
-      return store_stripe_event(tx, e, event_source::webhook, now);
+      return store_stripe_events(tx, events, event_source::webhook, now);
     }));
   }
   static std::vector<held_stripe_event> hold(database& by, const std::string& holder,
@@ -70,6 +72,40 @@ TEST_F(StripeEvents, AreStoredOnceWithTheBytesThatCame) {
 
   EXPECT_EQ(record("evt_1").what.payload, e.payload);
   EXPECT_EQ(record("evt_1").state, "waiting");
+}
+
+TEST_F(StripeEvents, AreStoredTogetherEachThatIsNewOnce) {
+  store(event("evt_2"));
+
+  EXPECT_EQ(store_all({event("evt_3"), event("evt_2"), event("evt_1"), event("evt_3")}),
+            (ids{"evt_1", "evt_3"}));
+  EXPECT_EQ(store_all({event("evt_1"), event("evt_3")}), ids{});
+  EXPECT_EQ(record("evt_3").what.payload, event("evt_3").payload);
+}
+
+TEST_F(StripeEvents, AreStoredTogetherOrNotAtAll) {
+  auto impossible = event("evt_2");
+  impossible.payload = "\xff";
+
+  auto stored = run_in(db, access::append, [&](transaction& tx) {
+    return store_stripe_events(tx, {event("evt_1"), impossible}, event_source::webhook, noon);
+  });
+
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, errc::internal);
+  EXPECT_TRUE(store(event("evt_1")));
+}
+
+TEST_F(StripeEvents, FromWhichNothingFollowsAreAppliedAtOnceAndCanBeReplayed) {
+  auto e = event("evt_1");
+  e.inert = true;
+  store(e);
+
+  EXPECT_EQ(record("evt_1").state, "applied");
+  EXPECT_EQ(record("evt_1").applied_at, noon);
+  EXPECT_EQ(held_ids("a"), ids{});
+  must(replay("evt_1"));
+  EXPECT_EQ(held_ids("a"), ids{"evt_1"});
 }
 
 TEST_F(StripeEvents, OfOneObjectAreHeldOneAtATimeTheOldestFirst) {
