@@ -1,6 +1,7 @@
 #include "actors/meter_sync.hpp"
 
 #include "actors/lanes.hpp"
+#include "actors/one_at_a_time.hpp"
 #include "actors/patient_scope.hpp"
 #include "actors/stripe.hpp"
 #include "config/base/json.hpp"
@@ -12,8 +13,6 @@
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <caf/typed_response_promise.hpp>
-#include <deque>
 #include <set>
 
 namespace binnacle {
@@ -95,38 +94,12 @@ struct sync_state : patient_scope<meter_sync_actor::base> {
   explicit sync_state(meter_sync_actor::pointer s) : patient_scope{s} {}
   ~sync_state() { clear(); }
 
-  using promise = caf::typed_response_promise<meter_sync>;
   using run_ptr = std::shared_ptr<sync_run>;
 
-  caf::result<meter_sync> take(const sync_meters& what) {
-    if (busy && waiting.size() >= config.queue) return errc::overloaded;
-    auto reply = self()->make_response_promise<meter_sync>();
-    if (busy)
-      waiting.emplace_back(what, reply);
-    else
-      adopt(serve(what, reply));
-    return reply;
-  }
-
-  detached_frame serve(sync_meters what, promise reply) {
-    busy = true;
-    result<meter_sync> out{fault{}};
-    try {
-      out = co_await synchronise(what);
-    } catch (const std::exception& e) {
-      out = internal_fault(e.what());
-    }
-    if (out) {
-      reply.deliver(std::move(*out));
-    } else {
-      log::error("usage not reported to Stripe", {{"why", to_string(out.error())}});
-      reply.deliver(caf::make_error(out.error().code));
-    }
-    busy = false;
-    if (waiting.empty()) co_return;
-    auto next = std::move(waiting.front());
-    waiting.pop_front();
-    adopt(serve(next.first, next.second));
+  task<result<meter_sync>> serve(sync_meters what) {
+    auto out = co_await synchronise(what);
+    if (!out) log::error("usage not reported to Stripe", {{"why", to_string(out.error())}});
+    co_return std::move(out);
   }
 
   task<result<meter_sync>> synchronise(sync_meters what) {
@@ -334,8 +307,8 @@ struct sync_state : patient_scope<meter_sync_actor::base> {
 
   services* app = nullptr;
   meter_sync_config config{};
-  bool busy = false;
-  std::deque<std::pair<sync_meters, promise>> waiting{};
+  one_at_a_time<sync_meters, meter_sync> runs{*this,
+                                              [this](sync_meters what) { return serve(what); }};
 };
 
 meter_sync_actor::behavior_type sync(meter_sync_actor::stateful_pointer<sync_state> self,
@@ -343,7 +316,10 @@ meter_sync_actor::behavior_type sync(meter_sync_actor::stateful_pointer<sync_sta
   self->state.app = app;
   self->state.config = std::move(config);
   self->send(meter_sync_actor{self}, caf::tick_atom_v);
-  return {[self](const sync_meters& what) { return self->state.take(what); },
+  return {[self](const sync_meters& what) {
+            auto& s = self->state;
+            return s.runs.take(self, what, s.config.queue);
+          },
           [self](caf::tick_atom) {
             self->delayed_send(meter_sync_actor{self}, heartbeat, caf::tick_atom_v);
             self->state.wake_sleepers();

@@ -4,6 +4,7 @@
 #include "actors/collection_plan.hpp"
 #include "actors/lanes.hpp"
 #include "actors/meter_sync.hpp"
+#include "actors/one_at_a_time.hpp"
 #include "actors/stripe.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
@@ -13,8 +14,6 @@
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <caf/typed_response_promise.hpp>
-#include <deque>
 #include <map>
 
 namespace binnacle {
@@ -89,40 +88,17 @@ struct reconciler_state : actor_scope<reconciler_actor::base> {
   explicit reconciler_state(reconciler_actor::pointer s) : actor_scope{s} {}
   ~reconciler_state() { clear(); }
 
-  using promise = caf::typed_response_promise<reconciled_books>;
   using run_ptr = std::shared_ptr<comparison_run>;
 
-  caf::result<reconciled_books> take(const reconcile_books& what) {
-    if (busy && waiting.size() >= config.queue) return errc::overloaded;
-    auto reply = self()->make_response_promise<reconciled_books>();
-    if (busy)
-      waiting.emplace_back(what, reply);
-    else
-      adopt(serve(what, reply));
-    return reply;
-  }
-
-  detached_frame serve(reconcile_books what, promise reply) {
-    busy = true;
+  task<result<reconciled_books>> serve(reconcile_books what) {
     auto run = std::make_shared<comparison_run>();
-    result<done> ended{fault{}};
-    try {
-      ended = co_await reconcile(run, what);
-    } catch (const std::exception& e) {
-      ended = internal_fault(e.what());
-    }
-    if (ended) {
-      publish(*run->report);
-      reply.deliver(reconciled_books{run->report});
-    } else {
+    auto ended = co_await reconcile(run, what);
+    if (!ended) {
       log::error("books not compared", {{"why", to_string(ended.error())}});
-      reply.deliver(caf::make_error(ended.error().code));
+      co_return ended.error();
     }
-    busy = false;
-    if (waiting.empty()) co_return;
-    auto next = std::move(waiting.front());
-    waiting.pop_front();
-    adopt(serve(next.first, next.second));
+    publish(*run->report);
+    co_return reconciled_books{run->report};
   }
 
   task<result<done>> reconcile(run_ptr run, reconcile_books what) {
@@ -330,8 +306,8 @@ struct reconciler_state : actor_scope<reconciler_actor::base> {
   reconciler_config config{};
   caf::timespan query_patience{};
   std::unique_ptr<cluster_links> links{};
-  bool busy = false;
-  std::deque<std::pair<reconcile_books, promise>> waiting{};
+  one_at_a_time<reconcile_books, reconciled_books> comparisons{
+      *this, [this](reconcile_books what) { return serve(std::move(what)); }};
 };
 
 reconciler_actor::behavior_type
@@ -343,7 +319,10 @@ reconciler(reconciler_actor::stateful_pointer<reconciler_state> self, services* 
   state.query_patience = longest_query(opencost_config_of(app->config.collector)) + minutes{1};
   state.links = std::make_unique<cluster_links>(*app, state.config.opencost);
   self->set_down_handler([self](const caf::down_msg& m) { self->state.links->forget(m.source); });
-  return {[self](const reconcile_books& what) { return self->state.take(what); }};
+  return {[self](const reconcile_books& what) {
+    auto& s = self->state;
+    return s.comparisons.take(self, what, s.config.queue);
+  }};
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "actors/cluster_links.hpp"
 #include "actors/collection_run.hpp"
+#include "actors/one_at_a_time.hpp"
 #include "actors/patient_scope.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
@@ -11,7 +12,6 @@
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <caf/typed_response_promise.hpp>
 #include <deque>
 #include <map>
 #include <set>
@@ -63,20 +63,7 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
   explicit collector_state(usage_collector_actor::pointer s) : patient_scope{s} {}
   ~collector_state() { clear(); }
 
-  using promise = caf::typed_response_promise<collection>;
-
-  caf::result<collection> take(const collect_usage& what) {
-    if (busy && waiting.size() >= config.queue) return errc::overloaded;
-    auto reply = self()->make_response_promise<collection>();
-    if (busy)
-      waiting.push_back({what, reply});
-    else
-      adopt(serve(what, reply));
-    return reply;
-  }
-
-  detached_frame serve(collect_usage what, promise reply) {
-    busy = true;
+  task<result<collection>> serve(collect_usage what) {
     result<collection> out{fault{}};
     try {
       out = co_await collect(what);
@@ -87,20 +74,13 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     // Who reads when the answer is there sees what was booked, whatever the session had kept.
     co_await asking<caught_up, usage_collector_actor::base, front_end_actor, catch_up>{
         *this, self(), app->front_end, catching_up, catch_up{}};
-    if (out) {
-      reply.deliver(std::move(*out));
-    } else {
+    if (!out) {
       // A fresh installation has no cluster yet: that is no fault of anybody's.
       auto at = out.error().code == errc::unprocessable ? log::level::info : log::level::error;
       log::write(at, "nothing collected", {{"why", to_string(out.error())}});
       count_run("failed");
-      reply.deliver(caf::make_error(out.error().code));
     }
-    busy = false;
-    if (waiting.empty()) co_return;
-    auto next = std::move(waiting.front());
-    waiting.pop_front();
-    adopt(serve(next.first, next.second));
+    co_return std::move(out);
   }
 
   /// Notices come by way of the database as well; this one is not late.
@@ -397,8 +377,8 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
   collector_config config{};
   caf::timespan query_patience{};
   std::unique_ptr<cluster_links> links{};
-  std::deque<std::pair<collect_usage, promise>> waiting{};
-  bool busy = false;
+  one_at_a_time<collect_usage, collection> collections{
+      *this, [this](collect_usage what) { return serve(what); }};
   bool again = false;                                  // of the collection that runs
   std::map<cluster_id, std::set<time_point>> claims{}; // being worked on
   bool renewing = false;
@@ -424,7 +404,10 @@ collector(usage_collector_actor::stateful_pointer<collector_state> self, service
                               "Since the end of the last hour up to which everything is collected");
   self->set_down_handler([self](const caf::down_msg& m) { self->state.links->forget(m.source); });
   self->delayed_send(usage_collector_actor{self}, heartbeat, caf::tick_atom_v);
-  return {[self](const collect_usage& what) { return self->state.take(what); },
+  return {[self](const collect_usage& what) {
+            auto& s = self->state;
+            return s.collections.take(self, what, s.config.queue);
+          },
           [self](caf::tick_atom) { self->state.tick(); }};
 }
 
