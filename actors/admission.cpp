@@ -24,6 +24,15 @@ std::string normalised_origin(std::string_view text) {
   return out;
 }
 
+/// Never true of "null", which has no scheme.
+bool is_ours(const std::string& given, const request& req, const settings& config) {
+  if (given.empty()) return false;
+  if (given == normalised_origin(own_origin(req, config))) return true;
+  for (auto& allowed : config.http.allowed_origins)
+    if (given == normalised_origin(allowed)) return true;
+  return false;
+}
+
 std::optional<fault> check_origin(const exchange& x, const settings& config, bool required) {
   auto origin = x.req.at(field::origin);
   if (origin.empty() && required) origin = x.req.at(field::referer);
@@ -31,14 +40,7 @@ std::optional<fault> check_origin(const exchange& x, const settings& config, boo
     if (!required) return {};
     return forbidden("Missing Origin/Referer header", "csrf_origin_missing");
   }
-  auto given = normalised_origin(origin); // "null" has no scheme and never matches
-  if (!given.empty()) {
-    if (given == normalised_origin(own_origin(x.req, config))) return {};
-    if (!config.http.public_url.empty() && given == normalised_origin(config.http.public_url))
-      return {};
-    for (auto& allowed : config.http.allowed_origins)
-      if (given == normalised_origin(allowed)) return {};
-  }
+  if (is_ours(normalised_origin(origin), x.req, config)) return {};
   return forbidden("Origin not allowed", "csrf_origin_rejected");
 }
 
@@ -65,6 +67,12 @@ bool is_unsafe(method m) {
 std::string own_origin(const request& req, const settings& config) {
   if (!config.http.public_url.empty()) return config.http.public_url;
   return std::string{req.secure ? "https://" : "http://"} + std::string{req.at(field::host)};
+}
+
+std::string origin_of_page(const request& req, const settings& config) {
+  for (auto f : {field::origin, field::referer})
+    if (auto given = normalised_origin(req.at(f)); is_ours(given, req, config)) return given;
+  return own_origin(req, config);
 }
 
 std::optional<fault> check_access(const exchange& x, const persistence::user* caller,

@@ -22,6 +22,10 @@ std::optional<fault> check_csrf(const exchange& x, const settings& config);
 /// Scheme and authority the request was sent to, as the client sees them.
 std::string own_origin(const request& req, const settings& config);
 
+/// Scheme and authority of the page that sent the request, if it is one of ours: of Origin, else of
+/// Referer. Otherwise `own_origin`.
+std::string origin_of_page(const request& req, const settings& config);
+
 bool is_unsafe(method m);
 
 } // namespace binnacle

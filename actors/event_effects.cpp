@@ -3,6 +3,7 @@
 #include "actors/subscription_rules.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/clusters.hpp"
+#include "persistence/referrals.hpp"
 #include "persistence/suspensions.hpp"
 #include "persistence/users.hpp"
 
@@ -59,6 +60,23 @@ result<user_id> subscriber_of(transaction& tx, const stripe::subscription& s) {
   return *known ? (*known)->who : user_id{};
 }
 
+result<done> reward_referrer_of(transaction& tx, const user_id& payer, const event_setting& in) {
+  if (in.referral_reward == 0) return done{};
+  return persistence::reward_referral(tx, payer, in.referral_reward, in.now);
+}
+
+/// What was bought, apart from what follows from that it was paid.
+result<done> apply_bought(transaction& tx, const user_id& buyer, const stripe::checkout_session& s,
+                          const event_setting& in) {
+  if (s.mode == "payment") return apply_credit_purchase(tx, buyer, s, in.now);
+  if (!s.customer.empty()) {
+    auto linked = persistence::link_stripe_customer(tx, buyer, s.customer, in.now);
+    if (!linked) return linked.error();
+  }
+  if (!s.subscription) return done{};
+  return apply_subscription(tx, buyer, *s.subscription, in.offers, in.as_of, in.now);
+}
+
 } // namespace
 
 event_effect effect_of(std::string_view type) {
@@ -89,13 +107,8 @@ result<user_id> buyer_of(transaction& tx, const stripe::checkout_session& s) {
 
 result<done> apply_purchase(transaction& tx, const user_id& buyer,
                             const stripe::checkout_session& s, const event_setting& in) {
-  if (s.mode == "payment") return apply_credit_purchase(tx, buyer, s, in.now);
-  if (!s.customer.empty()) {
-    auto linked = persistence::link_stripe_customer(tx, buyer, s.customer, in.now);
-    if (!linked) return linked.error();
-  }
-  if (!s.subscription) return done{};
-  return apply_subscription(tx, buyer, *s.subscription, in.offers, in.as_of, in.now);
+  if (auto applied = apply_bought(tx, buyer, s, in); !applied) return applied;
+  return s.payment_status == "paid" ? reward_referrer_of(tx, buyer, in) : done{};
 }
 
 result<done> apply_subscription_state(transaction& tx, const stripe::subscription& s,
@@ -126,11 +139,14 @@ result<done> apply_payment_means(transaction& tx, const payment_means& means,
   return review_standing(tx, *who, liftable, in.now);
 }
 
-result<done> apply_invoice(transaction& tx, const std::string& customer) {
-  auto who = persistence::user_of_customer(tx, customer);
+result<done> apply_invoice(transaction& tx, const stripe::invoice& invoice,
+                           const event_setting& in) {
+  auto who = persistence::user_of_customer(tx, invoice.customer);
   if (!who) return who.error();
-  if (!who->empty()) tx.touch({persistence::topic::billing, *who});
-  return done{};
+  if (who->empty()) return done{};
+  tx.touch({persistence::topic::billing, *who});
+  auto paid = invoice.status == "paid" && invoice.amount_paid > 0;
+  return paid ? reward_referrer_of(tx, *who, in) : done{};
 }
 
 bool starts_subscription(const std::string& billing_mode,

@@ -28,12 +28,15 @@ struct event_setting {
   catalogue offers{};
   time_point as_of{}; // of what was read from Stripe
   time_point now{};
+  std::int64_t referral_reward = 0; // tenths of a credit; 0: none
 };
 
 /// Who a finished checkout is for: whom it names, else whose email it has; empty: nobody yet.
 result<user_id> buyer_of(persistence::transaction&, const stripe::checkout_session&);
 
-/// A checkout in mode payment or subscription: credits, or a customer and a subscription.
+/// A checkout in mode payment or subscription: credits, or a customer and a subscription. One that
+/// was paid is a payment, as is a paid invoice: at the first, whoever referred the user is
+/// rewarded.
 result<done> apply_purchase(persistence::transaction&, const user_id& buyer,
                             const stripe::checkout_session&, const event_setting&);
 
@@ -58,8 +61,8 @@ result<done> apply_payment_means(persistence::transaction&, const payment_means&
 /// see, and no reason for an event to fail.
 result<done> give_cluster(persistence::transaction&, const user_id&, time_point now);
 
-/// An invoice was paid or not: the subscription's own event says what follows.
-result<done> apply_invoice(persistence::transaction&, const std::string& customer);
+/// An invoice was paid or not: the subscription's own event says what follows for it.
+result<done> apply_invoice(persistence::transaction&, const stripe::invoice&, const event_setting&);
 
 /// Whether a finished setup of a payment method is to start a usage subscription: the user pays
 /// afterwards, none lives, and none lived when, or was made since, the session was made.

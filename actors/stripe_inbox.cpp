@@ -136,7 +136,10 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     case event_effect::payment_means:
       co_return co_await apply_means(e, about->customer);
     case event_effect::invoice: {
-      auto effects = bind_sql(apply_invoice, about->customer);
+      // As it was then: what was paid once stays paid.
+      auto invoice = stripe::read_invoice(about->object);
+      if (!invoice) co_return invoice.error();
+      auto effects = bind_sql(apply_invoice, std::move(*invoice), setting_of(e));
       co_return co_await settle(e, std::move(effects));
     }
     case event_effect::none:
@@ -147,7 +150,9 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
   }
 
   event_setting setting_of(const held_stripe_event& e) const {
-    return {app->offers, e.held_at, app->time->now()};
+    const auto& referrals = app->config.referrals;
+    return {app->offers, e.held_at, app->time->now(),
+            referrals.rewards ? referrals.reward_tenths : 0};
   }
 
   template <class T>

@@ -24,6 +24,8 @@ constexpr std::size_t longest_webhook = 1'048'576;
 constexpr route routes[]{
     {get,  "/api/csrf",                      &hub, who::anyone, hub_api,              csrf::none,             get_csrf},
     {get,  "/api/dashboard/billing-summary", &hub, who::user,   hub_api,              csrf::none,             get_billing_summary},
+    {get,  "/api/dashboard/referral-summary", &hub, who::user,  hub_api,              csrf::none,             get_referral_summary},
+    {post, "/api/dashboard/referral",        &hub, who::user,   hub_api,              csrf::origin_and_token, post_referral},
     {post, "/api/billing/credits",           &hub, who::user,   hub_api,              csrf::origin_and_token, post_billing_credits},
     {get,  "/api/billing/sync",              &hub, who::user,   hub_api,              csrf::none,             get_billing_sync},
     {post, "/api/billing/session",           &hub, who::user,   hub_sensitive_action, csrf::origin_and_token, post_billing_session},

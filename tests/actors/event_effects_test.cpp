@@ -2,6 +2,8 @@
 
 #include "actors/stripe_inbox.hpp"
 #include "persistence/billing_accounts.hpp"
+#include "persistence/credits.hpp"
+#include "persistence/referrals.hpp"
 #include "persistence/users.hpp"
 #include "tests/persistence/postgres_fixture.hpp"
 
@@ -269,6 +271,90 @@ RC_GTEST_FIXTURE_PROP(AnyOrder, AndRepetitionOfEventsLeavesTheSame, ()) {
 
   auto late = outcome("late"), prompt = outcome("prompt");
   RC_ASSERT(late == prompt);
+}
+
+// -- referrals -----------------------------------------------------------------------------------
+
+/// "ann" has referred "bob", who pays.
+class Referred : public EventEffects {
+protected:
+  static constexpr std::int64_t reward = 75;
+  enum class event { credits, plan, invoice, free_checkout, unpaid_invoice };
+
+  void SetUp() override {
+    add_user("ann");
+    add_user("bob");
+    must(writing(db, [&](transaction& tx) {
+      return persistence::ensure_referral_code(tx, {"ann"}, {"from-ann"}, now);
+    }));
+    must(writing(db, [&](transaction& tx) {
+      return persistence::record_referral(tx, {"bob"}, "from-ann", now);
+    }));
+  }
+  void apply(event what, std::int64_t tenths = reward) {
+    auto in = setting();
+    in.referral_reward = tenths;
+    must(writing(db, [&](transaction& tx) { return effect_of(what, tx, in); }));
+  }
+  static result<done> effect_of(event what, transaction& tx, const event_setting& in) {
+    auto paid = what == event::credits || what == event::plan;
+    stripe::checkout_session s{.id = "cs_1",
+                               .mode = what == event::credits ? "payment" : "subscription",
+                               .payment_status = paid ? "paid" : "no_payment_required",
+                               .customer = "cus_bob",
+                               .created = now,
+                               .notes = {{"purpose", "credits"}, {"pack", "100"}}};
+    stripe::invoice invoice{.customer = "cus_bob",
+                            .status = what == event::invoice ? "paid" : "open",
+                            .amount_paid = what == event::invoice ? 500 : 0};
+    auto is_invoice = what == event::invoice || what == event::unpaid_invoice;
+    return is_invoice ? apply_invoice(tx, invoice, in) : apply_purchase(tx, {"bob"}, s, in);
+  }
+  std::string rewards() const {
+    return where.query("SELECT string_agg(user_id || ' ' || tenths, ',') FROM credit_entries "
+                       "WHERE source LIKE 'referral:%'");
+  }
+  std::string state() const {
+    return where.query("SELECT status || ' ' || awarded_tenths FROM referral_events");
+  }
+};
+
+TEST_F(Referred, RewardWhoReferredThemAtTheirFirstPayment) {
+  for (auto what : {event::free_checkout, event::unpaid_invoice}) apply(what);
+  EXPECT_EQ(state(), "pending 0");
+
+  apply(event::credits);
+
+  EXPECT_EQ(state(), "verified 75");
+  EXPECT_EQ(rewards(), "ann 75");
+}
+
+TEST_F(Referred, WaitWhileRewardsAreOff) {
+  apply(event::credits, 0);
+  EXPECT_EQ(state(), "pending 0");
+
+  apply(event::invoice);
+  EXPECT_EQ(state(), "verified 75");
+}
+
+RC_GTEST_FIXTURE_PROP(Referred, RewardOnceWhateverIsPaidAndHoweverOftenItIsTold, ()) {
+  const auto events = *rc::gen::nonEmpty(rc::gen::container<std::vector<event>>(rc::gen::element(
+      event::credits, event::plan, event::invoice, event::free_checkout, event::unpaid_invoice)));
+  const auto amounts = *rc::gen::container<std::vector<std::int64_t>>(
+      events.size(), rc::gen::inRange<std::int64_t>(0, 100));
+
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    auto paid = events[i] != event::free_checkout && events[i] != event::unpaid_invoice;
+    if (first == 0 && paid) first = amounts[i];
+    apply(events[i], amounts[i]);
+  }
+
+  auto expected = first == 0 ? std::string{} : "ann " + std::to_string(first);
+  RC_ASSERT(rewards() == expected);
+  auto wrong =
+      must(reading(db, [&](transaction& tx) { return persistence::verify_ledger(tx, {"ann"}); }));
+  RC_ASSERT(wrong.empty());
 }
 
 } // namespace

@@ -16,6 +16,8 @@ const pastHour = { from: iso(startOfHour() - HOUR), to: iso(startOfHour()), dryR
 const MATRIX = {
   'GET /api/csrf': { access: 'anyone', good: 200 },
   'GET /api/dashboard/billing-summary': { access: 'user', good: 200, hub: true },
+  'GET /api/dashboard/referral-summary': { access: 'user', good: 200, hub: true },
+  'POST /api/dashboard/referral': { access: 'user', good: 400, body: {}, hub: true },
   'POST /api/billing/credits': { access: 'user', good: 400, body: {}, hub: true },
   'GET /api/billing/sync': { access: 'user', good: 302, hub: true },
   'POST /api/billing/session': { access: 'user', good: 400, body: {}, hub: true },

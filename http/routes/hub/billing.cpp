@@ -1,6 +1,6 @@
 #include "config/credits.hpp"
+#include "http/routes/hub/envelope.hpp"
 #include "http/routes/hub/handlers.hpp"
-#include "http/routes/replies.hpp"
 #include "persistence/allowance.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/credits.hpp"
@@ -75,10 +75,8 @@ json::object to_json(const billing_summary& s, const persistence::user& who, tim
 task<result<response>> get_billing_summary(context& ctx) {
   auto now = ctx.now();
   auto summary = co_await ctx.snapshot(load_summary, ctx.who().id, now);
-  if (!summary && summary.error().code == errc::unavailable)
-    co_return fault{errc::internal, "Database unavailable", {}, summary.error().detail};
-  if (!summary) co_return summary.error();
-  co_return json_reply({{"success", true}, {"data", to_json(*summary, ctx.who(), now)}});
+  if (!summary) co_return not_loaded(summary.error());
+  co_return json_reply(in_envelope(to_json(*summary, ctx.who(), now)));
 }
 
 } // namespace binnacle::http

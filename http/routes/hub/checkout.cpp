@@ -3,9 +3,9 @@
 #include "actors/admission.hpp"
 #include "config/credits.hpp"
 #include "http/routes/body.hpp"
+#include "http/routes/hub/envelope.hpp"
 #include "http/routes/hub/handlers.hpp"
 #include "http/routes/hub/return_to.hpp"
-#include "http/routes/replies.hpp"
 
 #include <algorithm>
 
@@ -22,13 +22,6 @@ std::string trimmed(const std::string& text) {
   auto first = text.find_first_not_of(blank);
   if (first == text.npos) return {};
   return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
-
-/// Whatever is wrong with a body, the hub's message is the same (hub.md §1.6).
-fault invalid_body(const fault& f) {
-  if (f.code != errc::bad_request) return f;
-  if (f.field.empty()) return {errc::bad_request, "Invalid JSON body", {}, f.text};
-  return bad_field(f.field, "Invalid JSON body: " + f.text);
 }
 
 /// Where a purchase begins and ends.
@@ -180,8 +173,7 @@ task<result<response>> post_billing_session(context& ctx) {
   auto call = stripe::create_checkout(order, occasion(ctx, "plan"));
   auto made = co_await ctx.stripe(std::move(call), stripe::read_checkout);
   if (!made) co_return stripe_failed(made.error(), errc::internal);
-  json::object data{{"url", made->url}};
-  co_return written({{"success", true}, {"data", std::move(data)}});
+  co_return written(in_envelope(json::object{{"url", made->url}}));
 }
 
 } // namespace binnacle::http

@@ -12,12 +12,17 @@ task<result<response>> get_csrf(context& ctx);
 // billing.cpp
 task<result<response>> get_billing_summary(context& ctx);
 
+// referrals.cpp
+task<result<response>> get_referral_summary(context& ctx);
+task<result<response>> post_referral(context& ctx);
+
 // checkout.cpp
 task<result<response>> post_billing_credits(context& ctx);
 task<result<response>> post_billing_session(context& ctx);
 
 // sync.cpp
 task<result<response>> get_billing_sync(context& ctx);
+
 // stripe_webhook.cpp
 task<result<response>> post_hub_stripe_webhook(context& ctx);
 
