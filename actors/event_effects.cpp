@@ -3,6 +3,7 @@
 #include "actors/subscription_rules.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/clusters.hpp"
+#include "persistence/hub_news.hpp"
 #include "persistence/referrals.hpp"
 #include "persistence/suspensions.hpp"
 #include "persistence/users.hpp"
@@ -145,6 +146,14 @@ result<done> apply_invoice(transaction& tx, const stripe::invoice& invoice,
   if (!who) return who.error();
   if (who->empty()) return done{};
   tx.touch({persistence::topic::billing, *who});
+  if (invoice.status == "open")
+    return persistence::notify_user(tx, *who,
+                                    {.source = "invoice:" + invoice.id,
+                                     .type = "billing",
+                                     .title = "Payment failed",
+                                     .message = "An invoice could not be paid: please check your "
+                                                "payment method"},
+                                    in.now);
   auto paid = invoice.status == "paid" && invoice.amount_paid > 0;
   return paid ? reward_referrer_of(tx, *who, in) : done{};
 }

@@ -61,7 +61,8 @@ result<done> apply_payment_means(persistence::transaction&, const payment_means&
 /// see, and no reason for an event to fail.
 result<done> give_cluster(persistence::transaction&, const user_id&, time_point now);
 
-/// An invoice was paid or not: the subscription's own event says what follows for it.
+/// An invoice was paid or not: the subscription's own event says what follows for it. Of one that
+/// could not be paid the user is notified.
 result<done> apply_invoice(persistence::transaction&, const stripe::invoice&, const event_setting&);
 
 /// Whether a finished setup of a payment method is to start a usage subscription: the user pays

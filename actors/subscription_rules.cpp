@@ -3,6 +3,7 @@
 #include "config/credits.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/credits.hpp"
+#include "persistence/hub_news.hpp"
 #include "persistence/prices.hpp"
 
 #include <algorithm>
@@ -72,6 +73,20 @@ std::optional<std::int64_t> pack_of(const stripe::checkout_session& s) {
   return {};
 }
 
+/// Once when a subscription gives a plan, and once when it ends.
+result<done> tell_of_plan(transaction& tx, const persistence::subscription& s, time_point now) {
+  auto begun = is_one_of(giving, s.status);
+  if (!begun && !is_one_of(ended, s.status)) return done{};
+  return persistence::notify_user(
+      tx, s.who,
+      {.source = "subscription:" + s.id + (begun ? ":" + s.plan : ":ended"),
+       .type = "billing",
+       .title = begun ? "Subscription active" : "Subscription ended",
+       .message =
+           "Your subscription to the plan " + s.plan + (begun ? " is active" : " has ended")},
+      now);
+}
+
 } // namespace
 
 result<done> apply_subscription(transaction& tx, const user_id& who, const stripe::subscription& s,
@@ -94,6 +109,8 @@ result<done> apply_subscription(transaction& tx, const user_id& who, const strip
   auto stored = persistence::upsert_subscription(tx, row, now);
   if (!stored) return stored.error();
   if (*kind != "plan") return done{};
+  if (*stored && !row.plan.empty())
+    if (auto told = tell_of_plan(tx, row, now); !told) return told;
   auto known = persistence::subscriptions_of(tx, who);
   if (!known) return known.error();
   auto plan = plan_by(*known);
@@ -113,7 +130,13 @@ result<done> apply_credit_purchase(transaction& tx, const user_id& who,
                                   .occurred_at = s.created};
   auto booked = persistence::grant_credits(tx, who, grant, now);
   if (!booked) return booked.error();
-  return done{};
+  return persistence::notify_user(
+      tx, who,
+      {.source = grant.source,
+       .type = "billing",
+       .title = "Credits added",
+       .message = std::to_string(*pack) + " credits were added to your account"},
+      now);
 }
 
 user_id user_of(const stripe::checkout_session& s) {

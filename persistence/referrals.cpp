@@ -3,6 +3,7 @@
 #include "config/credits.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/credits.hpp"
+#include "persistence/hub_news.hpp"
 #include "persistence/sql.hpp"
 #include "persistence/users.hpp"
 
@@ -116,7 +117,13 @@ result<done> reward_referral(transaction& tx, const user_id& referred, std::int6
                       .occurred_at = now};
   auto granted = grant_credits(tx, owner, reward, now);
   if (!granted) return granted.error();
-  return done{};
+  return notify_user(tx, owner,
+                     {.source = reward.source,
+                      .type = "referral",
+                      .title = "Referral verified",
+                      .message = "Somebody you referred has paid: you were granted " +
+                                 format_credits(tenths) + " credits"},
+                     now);
 }
 
 } // namespace binnacle::persistence

@@ -49,8 +49,8 @@ result<bool> record_referral(transaction&, const user_id& referred, const std::s
                              time_point now);
 
 /// A payment of the user: whoever referred them is granted `tenths`, at the first one, in this
-/// transaction. Nothing happens for who was not referred, and when it was rewarded before. Touches
-/// billing of the owner.
+/// transaction, and notified. Nothing happens for who was not referred, and when it was rewarded
+/// before. Touches billing of the owner.
 result<done> reward_referral(transaction&, const user_id& referred, std::int64_t tenths,
                              time_point now);
 

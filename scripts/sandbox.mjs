@@ -172,9 +172,18 @@ class Admin {
   async get(path) {
     return (await this.send('GET', path)).json;
   }
-  async send(method, path, body) {
+  /// A write to the hub, as its front end sends it.
+  async postToHub(path, body) {
+    const { csrfToken } = await this.get('/api/csrf');
+    const { answer, json } = await this.send('POST', path, body, { origin: this.url,
+      'x-csrf-token': csrfToken, cookie: `${this.cookie}; csrf_token=${csrfToken}` });
+    if (answer.ok) return json;
+    throw new Failure(`POST ${path}: ${answer.status} ${JSON.stringify(json)}`);
+  }
+  async send(method, path, body, more = {}) {
     const headers = { ...(body && { 'content-type': 'application/json' }) };
     if (this.cookie) headers.cookie = this.cookie;
+    Object.assign(headers, more);
     const answer = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
     const cookie = answer.headers.getSetCookie().find((text) => text.startsWith('session='));
     if (cookie) [this.cookie] = cookie.split(';');
@@ -234,6 +243,25 @@ async function makeCompany({ state, url, environment, standIn, stripe }) {
   for (const product of dues)
     await once(`price ${product}`, () => command(environment, ['price', '--product', product,
       '--unit-price', unitPrices[product], '--stripe-price', `price_${product}`]));
+  const [ana, ben] = people.map(({ username }) => admin.as(username));
+  await once('projects at the hub', async () => {
+    await ana.post('/api/auth/login', ana.credentials);
+    for (const action of ['create_project', 'create_project', 'create_task'])
+      await ana.postToHub('/api/dashboard/perform-action', { action });
+  });
+  // Ana has told Ben of the hub; when he pays for the first time, she gets credits.
+  await once('referral of ben', async () => {
+    for (const person of [ana, ben]) await person.post('/api/auth/login', person.credentials);
+    const { data } = await ana.get('/api/dashboard/referral-summary');
+    await ben.postToHub('/api/dashboard/referral', { ref: data.referralCode });
+  });
+  await once('credits of ben', async () => {
+    await ben.post('/api/auth/login', ben.credentials);
+    const { url: page } = await ben.postToHub('/api/billing/credits', { pack: 100 });
+    await pay(page, stripe);
+    await seen('credits of ben', async () =>
+      (await ben.get('/api/dashboard/billing-summary')).data.creditsRemaining > 0);
+  });
   // Ana and Ben pay by card; Chloe has yet to.
   for (const { username, email } of people.slice(0, 2))
     await once(`card of ${username}`, () => payByCard(admin.as(username), stripe, email));
@@ -247,16 +275,26 @@ async function makeCompany({ state, url, environment, standIn, stripe }) {
 async function payByCard(person, stripe, email) {
   await person.post('/api/auth/login', person.credentials);
   const { url } = await person.post('/api/billing/payment-method', {});
+  await pay(url, stripe);
+  await seen(`payment method of ${email}`, async () =>
+    (await person.get('/api/billing')).hasPaymentMethod);
+}
+
+async function pay(page, stripe) {
   const answer = await fetch(`${stripe.control}/actions`,
-    { method: 'POST', body: JSON.stringify({ complete: url.split('/').pop() }) });
-  if (!answer.ok) throw new Failure(`checkout of ${email}: ${await answer.text()}`);
+    { method: 'POST', body: JSON.stringify({ complete: page.split('/').pop() }) });
+  if (!answer.ok) throw new Failure(`checkout ${page}: ${await answer.text()}`);
+}
+
+/// Waits until what a webhook brings is there.
+async function seen(what, question) {
   const until = Date.now() + readyWithin;
   while (Date.now() < until) {
     if (running.stopping) throw new Stopped();
-    if ((await person.get('/api/billing')).hasPaymentMethod) return;
+    if (await question()) return;
     await sleep(200);
   }
-  throw new Failure(`no payment method of ${email} is to be seen`);
+  throw new Failure(`no ${what} to be seen`);
 }
 
 /// By the real collector, from the first day on, or from where an earlier run stopped; what was
@@ -292,6 +330,7 @@ function explain(url, state, stripe) {
     `    -d '{"username":"ana","password":"${state.password}"}' ${url}/api/auth/login`,
     `  curl -b ${where} ${url}/api/usage`,
     `  curl -b ${where} '${url}/api/billing?format=csv'`,
+    `  curl -b ${where} ${url}/api/dashboard/referral-summary`,
     '',
     'Money, with a stand-in for Stripe (binnacle here is build/release/binnacle):',
     `  curl -X POST -b ${where} -H 'Content-Type: application/json' -d '{}' ${url}/api/billing/payment-method`,
@@ -315,6 +354,7 @@ function environmentFor(state, stripe) {
     CREDITS_PRICING_TABLE: tableOf(packs, (pack) => `price_credits_${pack}`),
     PRICING_TABLE: tableOf(plans, (plan) => `price_${plan}_monthly`),
     PRICING_TABLE_ANNUAL: tableOf(plans, (plan) => `price_${plan}_annual`),
+    ENABLE_REFERRAL_REWARDS: 'on',
   });
   environment.BINNACLE_LOG_ACCESS_FILE ??= join(dataDir, 'access.log');
   // Demo data belongs into no database but the sandbox's own.

@@ -46,6 +46,13 @@ void json_fields::require(std::initializer_list<std::string_view> names) {
   if (!missing.empty()) note(bad_field(missing, "Missing required fields: " + missing));
 }
 
+void json_fields::refuse_others(std::initializer_list<std::string_view> names) {
+  for (const auto& field : from_) {
+    std::string_view name{field.key().data(), field.key().size()};
+    if (std::ranges::find(names, name) == names.end()) note(name, "is not a field of this request");
+  }
+}
+
 const boost::json::value* json_fields::find(std::string_view name) const {
   const auto* v = from_.if_contains({name.data(), name.size()});
   return v && !v->is_null() ? v : nullptr;

@@ -27,6 +27,9 @@ public:
   /// Notes all that are absent, null or an empty string: "Missing required fields: a, b".
   void require(std::initializer_list<std::string_view> names);
 
+  /// Notes a field of none of these names, for contracts that are strict about it.
+  void refuse_others(std::initializer_list<std::string_view> names);
+
   /// Absent and null give nothing.
   std::optional<std::string> maybe_text(std::string_view name, std::size_t longest = 4'096);
   std::optional<std::int64_t> maybe_integer(std::string_view name, std::int64_t least,

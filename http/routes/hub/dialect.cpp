@@ -39,6 +39,8 @@ constexpr std::array translations{
     translation{"Account has been deleted", "Das Konto wurde gelöscht"},
     translation{"Billing is managed by the account owner",
                 "Die Abrechnung verwaltet der Inhaber des Kontos"},
+    translation{"There are too many projects", "Es gibt zu viele Projekte"},
+    translation{"There are too many tasks", "Es gibt zu viele Aufgaben"},
     translation{"Unknown referral code", "Unbekannter Empfehlungscode"},
     translation{"This is your own referral code", "Das ist Ihr eigener Empfehlungscode"},
     translation{"Another referral came first", "Eine andere Empfehlung war früher"},

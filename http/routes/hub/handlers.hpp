@@ -16,6 +16,15 @@ task<result<response>> get_billing_summary(context& ctx);
 task<result<response>> get_referral_summary(context& ctx);
 task<result<response>> post_referral(context& ctx);
 
+// dashboard.cpp
+task<result<response>> get_activity(context& ctx);
+task<result<response>> get_projects(context& ctx);
+task<result<response>> get_notifications(context& ctx);
+task<result<response>> get_stats(context& ctx);
+task<result<response>> get_quick_actions(context& ctx);
+task<result<response>> get_recommendations(context& ctx);
+task<result<response>> post_perform_action(context& ctx);
+
 // checkout.cpp
 task<result<response>> post_billing_credits(context& ctx);
 task<result<response>> post_billing_session(context& ctx);

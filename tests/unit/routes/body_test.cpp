@@ -90,6 +90,17 @@ TEST(JsonFields, RefusesTextThatIsTooLong) {
   EXPECT_EQ(body->problem()->text, "name is too long");
 }
 
+TEST(JsonFields, RefusesFieldsThatNobodyKnowsWhereThatMatters) {
+  auto body = json_fields::of(with(R"({"known":1,"other":2})"));
+  ASSERT_TRUE(body);
+
+  body->refuse_others({"known", "other"});
+  EXPECT_FALSE(body->problem());
+  body->refuse_others({"known"});
+  ASSERT_TRUE(body->problem());
+  EXPECT_EQ(body->problem()->field, "other");
+}
+
 TEST(JsonFields, KeepsTheFirstProblem) {
   auto body = json_fields::of(with(R"({"a":1,"b":2})"));
 
