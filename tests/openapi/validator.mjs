@@ -53,9 +53,13 @@ export function differs(schema, value) {
     validate.errors.slice(0, 1).map(({ params }) => ` ${JSON.stringify(params)}`);
 }
 
+/// A path parameter may span segments, which OpenAPI has no word for.
+const segmentsOf = (operation, name) => ((operation.parameters ?? []).map(resolve)
+  .find((parameter) => parameter.name === name)?.['x-spans-segments'] ? '.+' : '[^/]+');
 const patterns = operations.map(({ method, path, operation }) => ({
   method, path, operation, literal: !path.includes('{'),
-  matches: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`),
+  matches: new RegExp(`^${path.replace(/[.]/g, '\\.')
+    .replace(/\{([^}]+)\}/g, (_, name) => segmentsOf(operation, name))}$`),
 }));
 
 /// The operation of a request; literal paths win. HEAD is GET.
@@ -89,7 +93,7 @@ export function complaint(method, target, { status, headers, text }) {
   }
   if (method === 'HEAD' || text === '' || headers['content-encoding']) return undefined;
   const type = (headers['content-type'] ?? '').split(';')[0];
-  const content = response.content?.[type];
+  const content = response.content?.[type] ?? response.content?.['*/*'];
   if (!content) return `${status} is described without ${type || 'a body'}`;
   if (!type.endsWith('json')) return undefined;
   const wrong = differs(content.schema, JSON.parse(text));

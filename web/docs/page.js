@@ -109,23 +109,28 @@ function answerView({ status, good, milliseconds, headers, text }) {
 
 function tryView(description, operation) {
   const [content] = contentsOf(description, operation.body);
-  const body = content && element('textarea', { name: 'body', rows: 8, 'aria-label': 'Body', spellcheck: 'false' });
+  const isForm = content?.type === 'multipart/form-data';
+  const body = content && !isForm && element('textarea', { rows: 8, 'aria-label': 'Body', spellcheck: 'false' });
   if (body) body.value = asText(content.example ?? '');
+  const files = !isForm ? [] : partsOf(description, resolve(description, content.schema)).map(({ name, required }) =>
+    element('label', { class: 'field' }, element('code', {}, name), element('input', { type: 'file', name, required })));
   const answer = element('div', { id: 'answer', 'aria-live': 'polite' });
   const form = element('form', {
     onsubmit: async (event) => {
       event.preventDefault();
-      const values = Object.fromEntries(new FormData(form));
+      const filled = new FormData(form);
+      const values = Object.fromEntries([...filled].filter(([, value]) => typeof value === 'string'));
+      for (const name of Object.keys(values)) filled.delete(name); // the files are left
       answer.replaceChildren(element('p', { class: 'faint' }, 'Sent …'));
       try {
-        const given = await send(operation, { values, body: body?.value, type: content?.type, token: at('token').value });
+        const given = await send(operation, { values, body: isForm ? filled : body?.value, type: content?.type, token: at('token').value });
         answer.replaceChildren(...answerView(given));
       } catch (error) {
         answer.replaceChildren(element('p', { class: 'status bad' }, `No answer: ${error.message}`));
       }
     },
   }, operation.parameters.filter(({ in: where }) => where !== 'cookie')
-    .map((parameter) => inputFor(description, parameter)), body, element('button', {}, 'Send'));
+    .map((parameter) => inputFor(description, parameter)), files, body || '', element('button', {}, 'Send'));
   return [element('h2', {}, 'Try it'),
     element('p', { class: 'faint' }, 'Sends a real request to this service, with the token above and this browser\'s cookies.'),
     form, answer];

@@ -5,15 +5,15 @@ export function requestOf(operation, { values = {}, body, type, token }) {
   const headers = new Headers();
   const query = new URLSearchParams();
   let path = operation.path;
-  for (const { name, in: where } of operation.parameters) {
+  for (const { name, in: where, 'x-spans-segments': spans } of operation.parameters) {
     const value = values[`${where} ${name}`] ?? '';
-    if (where === 'path') path = path.replace(`{${name}}`, encodeURIComponent(value));
+    if (where === 'path') path = path.replace(`{${name}}`, spans ? encodeURI(value) : encodeURIComponent(value));
     else if (value === '') continue;
     else if (where === 'query') query.append(name, value);
     else if (where === 'header') headers.set(name, value);
   }
   if (token) headers.set('Authorization', `Bearer ${token}`);
-  if (body) headers.set('Content-Type', type);
+  if (body && !(body instanceof FormData)) headers.set('Content-Type', type); // a form's has its boundary
   const text = query.toString();
   return {
     url: text ? `${path}?${text}` : path,
@@ -30,13 +30,24 @@ async function csrfToken() {
   return (await (await fetch('/api/csrf')).json()).csrfToken;
 }
 
+/// A stream has no end: what comes in its first seconds.
+async function beginningOf(stream, patience = 3_000) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  const late = setTimeout(() => reader.cancel(), patience);
+  let text = '';
+  for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+  clearTimeout(late);
+  return `${text}…`;
+}
+
 /// {status, milliseconds, headers: [[name, value]], text}
 export async function send(operation, filled) {
   const { url, init } = requestOf(operation, filled);
   if (asksForCsrfToken(operation)) init.headers.set('X-CSRF-Token', await csrfToken());
   const began = performance.now();
   const answer = await fetch(url, init);
-  const text = await answer.text();
+  const endless = answer.headers.get('content-type')?.startsWith('text/event-stream');
+  const text = endless ? await beginningOf(answer.body) : await answer.text();
   const milliseconds = Math.round(performance.now() - began);
   // A browser does not show where it was sent to.
   if (answer.type === 'opaqueredirect') return { status: '3xx, a redirect', good: true, milliseconds, headers: [], text: '' };
