@@ -2,16 +2,16 @@
 /// but Node's standard library, and no port.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 const PATIENCE = 60_000;
 const program = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
 
-export async function startBrowser() {
+/// Its files are in `directory`, and go with it; it ends with the test's process at the latest.
+export async function startBrowser(directory) {
   assert.ok(program, 'no Chromium here: scripts/packages test');
-  const profile = mkdtempSync(join(tmpdir(), 'binnacle-chromium-'));
+  const profile = join(directory, 'chromium');
   const child = spawn(program, [
     '--headless=new', '--remote-debugging-pipe', `--user-data-dir=${profile}`, '--no-first-run',
     '--disable-gpu', '--disable-dev-shm-usage', '--disable-extensions', '--disable-background-networking',
@@ -53,9 +53,10 @@ export async function startBrowser() {
   for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await page.command(`${domain}.enable`);
 
   page.close = async () => {
-    child.kill('SIGKILL');
+    const late = setTimeout(() => child.kill('SIGKILL'), PATIENCE / 6);
+    command('Browser.close').catch(() => {}); // it may be gone before it has answered
     await ended;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    clearTimeout(late);
   };
   return page;
 }

@@ -9,7 +9,7 @@ let service, page, token;
 before(async () => {
   service = await startService({ env: { BINNACLE_RATE_LIMIT_SCALE: '100' } });
   token = await service.adminToken();
-  page = await startBrowser();
+  page = await startBrowser(service.directory);
 });
 after(async () => { await page?.close(); await service?.stop(); });
 
