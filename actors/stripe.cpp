@@ -83,6 +83,7 @@ struct stripe_state {
     instant deadline{};
     phase now = phase::ready;
     int attempts = 0;
+    bool open = false; // an attempt may have happened; no answer to a later one takes that back
     answer last{fault{errc::timed_out, {}, {}, "waited too long for its turn"}};
   };
 
@@ -187,6 +188,7 @@ struct stripe_state {
     observe_call("stripe", name_of(how), std::chrono::steady_clock::now() - began);
     auto& j = jobs.at(number);
     j.last = got;
+    j.open = j.open || how == outcome::unreachable || how == outcome::faulty;
     auto was_probing = breaker.is_probing();
     learn(how, got);
     auto delay = was_probing ? std::nullopt : pause_after(j);
@@ -236,13 +238,26 @@ struct stripe_state {
 
   // -- ends -------------------------------------------------------------------------------------
 
+  /// A repetition that is refused says of itself that it has not happened, and nothing of an
+  /// attempt before it whose answer was lost.
+  static answer known_of(job& j) {
+    auto refused = integrations::classify(j.last) == outcome::refused;
+    if (!refused || !j.open || j.what->method == "GET") return std::move(j.last);
+    auto why = stripe::read_refusal(*j.last);
+    if (stripe::already_exists(why)) return std::move(j.last);
+    return fault{errc::upstream_failed,
+                 {},
+                 {},
+                 "no answer to an earlier attempt, then: " + stripe::to_fault(why).detail};
+  }
+
   /// Answers with the last thing known and lets the customer's next call go.
   void finish(id number) {
     auto node = jobs.extract(number);
     auto& j = node.mapped();
     if (j.attempts == 0) --waiting;
     auto front = j.now != phase::queued;
-    j.reply.deliver(answered(std::move(j.last)));
+    j.reply.deliver(answered(known_of(j)));
     if (front && !j.what->customer.empty()) leave_lane(j.what->customer);
   }
 

@@ -60,6 +60,12 @@ constexpr statement mark_reported{"mark_days_reported", R"sql(
                     WHERE r.usage_id = d.id AND r.state <> 'delivered')
 )sql"};
 
+void mark(transaction& tx, const pqxx::result& changed) {
+  std::set<std::int64_t> days;
+  for (const auto& row : changed) days.insert(integer_of(row["usage_id"]));
+  if (!days.empty()) exec(tx, mark_reported, array_of(days));
+}
+
 } // namespace
 
 std::string_view name_of(report_state s) { return state_names[static_cast<std::size_t>(s)]; }
@@ -127,9 +133,7 @@ result<std::vector<meter_report>> plan_meter_reports(transaction& tx, std::int64
                                                      time_point now) {
   exec(tx, one_planner);
   auto made = exec(tx, plan, first_day(now), date_of(now), limit, now);
-  std::set<std::int64_t> days;
-  for (const auto& row : made) days.insert(integer_of(row["usage_id"]));
-  if (!days.empty()) exec(tx, mark_reported, array_of(days));
+  mark(tx, made);
   return reports_of(made);
 }
 
@@ -159,13 +163,19 @@ result<std::vector<meter_report>> claim_meter_reports(transaction& tx, const std
   return out;
 }
 
+// That this attempt was not taken says nothing of those before it, of which there are some when the
+// first was sent earlier than the last: what they left open, only settling closes.
 constexpr statement finish{"finish_meter_reports", R"sql(
   UPDATE meter_reports r
-  SET state = o.state, failure = nullif(o.failure, ''), holder = NULL, lease_until = NULL,
-    first_sent_at = CASE WHEN o.state <> 'waiting' THEN r.first_sent_at END,
+  SET state = CASE WHEN o.state = 'waiting' AND first_sent_at < last_sent_at THEN 'sent'
+                   ELSE o.state END,
+    first_sent_at = CASE WHEN o.state <> 'waiting' OR first_sent_at < last_sent_at
+                         THEN first_sent_at END,
+    failure = nullif(o.failure, ''), holder = NULL, lease_until = NULL,
     delivered_at = CASE WHEN o.state = 'delivered' THEN $4::timestamptz END
   FROM unnest($1::text[], $2::text[], $3::text[]) AS o(identifier, state, failure)
-  WHERE r.identifier = o.identifier AND r.state <> 'delivered'
+  WHERE r.identifier = o.identifier
+    AND (r.state = 'sent' OR (o.state = 'delivered' AND r.state <> 'delivered'))
   RETURNING r.usage_id
 )sql"};
 result<done> finish_meter_reports(transaction& tx, const std::vector<report_outcome>& outcomes,
@@ -176,10 +186,7 @@ result<done> finish_meter_reports(transaction& tx, const std::vector<report_outc
     states.add(name_of(o.state));
     failures.add(std::string_view{o.failure});
   }
-  std::set<std::int64_t> days;
-  for (const auto& row : exec(tx, finish, identifiers, states, failures, now))
-    days.insert(integer_of(row[0]));
-  if (!days.empty()) exec(tx, mark_reported, array_of(days));
+  mark(tx, exec(tx, finish, identifiers, states, failures, now));
   return done{};
 }
 
@@ -207,6 +214,14 @@ result<std::vector<unsettled_day>> unsettled_meter_days(transaction& tx, std::in
   return out;
 }
 
+constexpr statement settle{"settle_meter_reports", R"sql(
+  UPDATE meter_reports
+  SET state = $2, failure = nullif($3, ''), holder = NULL, lease_until = NULL,
+    first_sent_at = CASE WHEN $2 <> 'waiting' THEN first_sent_at END,
+    delivered_at = CASE WHEN $2 = 'delivered' THEN $4::timestamptz END
+  WHERE identifier = ANY($1::text[]) AND state = 'sent'
+  RETURNING usage_id
+)sql"};
 result<report_state> settle_meter_day(transaction& tx, const unsettled_day& of, decimal counted,
                                       time_point now) {
   decimal with = of.delivered;
@@ -214,14 +229,13 @@ result<report_state> settle_meter_day(transaction& tx, const unsettled_day& of, 
   auto verdict = counted == with           ? report_state::delivered
                  : counted == of.delivered ? report_state::waiting
                                            : report_state::disputed;
-  std::vector<report_outcome> outcomes;
-  for (const auto& r : of.unknown)
-    outcomes.push_back({r.identifier, verdict,
-                        verdict == report_state::disputed
-                            ? "Stripe counts " + counted.str() + ", not " + of.delivered.str() +
-                                  " without or " + with.str() + " with what is unknown"
-                            : ""});
-  if (auto stored = finish_meter_reports(tx, outcomes, now); !stored) return stored.error();
+  auto why = verdict == report_state::disputed
+                 ? "Stripe counts " + counted.str() + ", not " + of.delivered.str() +
+                       " without or " + with.str() + " with what is unknown"
+                 : "";
+  array_param identifiers;
+  for (const auto& r : of.unknown) identifiers.add(std::string_view{r.identifier});
+  mark(tx, exec(tx, settle, identifiers, name_of(verdict), why, now));
   return verdict;
 }
 

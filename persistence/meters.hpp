@@ -77,7 +77,9 @@ struct report_outcome {
   report_state state = report_state::sent;
   std::string failure{};
 };
-/// Stores outcomes and marks the days that are wholly reported. What was delivered stays so.
+/// Stores outcomes and marks the days that are wholly reported. What was delivered stays so. What
+/// was sent before this attempt with an unknown outcome stays `sent`, even when this attempt was
+/// certainly not taken: an earlier one may have been.
 result<done> finish_meter_reports(transaction&, const std::vector<report_outcome>&, time_point now);
 
 /// One customer's day and meter with reports whose outcome has been unknown for too long to repeat

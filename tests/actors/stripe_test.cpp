@@ -249,6 +249,38 @@ TEST_F(stripe_test, AnswersWithTheLastFailureWhenTheAttemptsAreUsedUp) {
   EXPECT_EQ(net.calls.size(), 3u);
 }
 
+TEST_F(stripe_test, TakesNoRefusalForTheEndOfAnEarlierAttemptWithoutAnAnswer) {
+  for (const auto& lost : {no_answer(), status(500), status(409)}) {
+    net.calls.clear();
+    auto stripe = spawn();
+    auto asked = post(stripe, "a", "1");
+    reply(0, lost);
+    advance(500ms);
+    reply(1, status(401));
+
+    auto got = outcome(asked);
+    ASSERT_FALSE(got);
+    EXPECT_TRUE(stripe::may_have_happened(got.error()));
+    stop(stripe);
+  }
+}
+
+TEST_F(stripe_test, BelievesTheRefusalOfWhatWasOnlyThrottledOrOnlyRead) {
+  auto stripe = spawn();
+  auto throttled = post(stripe, "a", "1");
+  reply(0, status(429));
+  advance(500ms);
+  reply(1, status(402));
+  EXPECT_EQ(outcome(throttled)->status, 402);
+
+  auto what = std::make_shared<const stripe::call>(stripe::get_customer("cus_1"));
+  auto looked = start(stripe, call_stripe{what, 60s});
+  reply(2, no_answer());
+  advance(500ms);
+  reply(3, status(404));
+  EXPECT_EQ(outcome(looked)->status, 404);
+}
+
 TEST_F(stripe_test, RefusesMoreThanItsQueueHolds) {
   config.queue = 2;
   auto stripe = spawn();

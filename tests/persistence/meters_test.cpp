@@ -201,7 +201,7 @@ TEST_F(Meters, AreSentByOneNodeAndOnceARun) {
   auto again = claim(later, later, "n2");
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].attempts, 2);
-  finish(again[0].identifier, report_state::waiting);
+  finish(again[0].identifier, report_state::sent);
   EXPECT_TRUE(claim(later, later + 1s).empty()) << "this run has tried it";
   EXPECT_EQ(claim(later + 2s, later + 2s).size(), 1U);
 }
@@ -237,10 +237,60 @@ TEST_F(Meters, WhoseOutcomeIsUnknownForTooLongAreSettledNotRepeated) {
   };
   EXPECT_EQ(settle("0"), report_state::waiting);
   EXPECT_EQ(claim(later, later).size(), 1U) << "Stripe has not got it";
-  EXPECT_EQ(settle("40"), report_state::disputed);
-  EXPECT_FALSE(reported("payer", "2025-03-18"));
-  EXPECT_EQ(settle("100"), report_state::delivered);
+  finish(sent.identifier, report_state::delivered);
   EXPECT_TRUE(reported("payer", "2025-03-18"));
+}
+
+TEST_F(Meters, AreDeliveredOrDisputedByWhatStripeHasCounted) {
+  for (const auto* day : {"2025-03-17", "2025-03-18"}) book("payer", day, "1");
+  plan();
+  claim(noon, noon);
+  auto later = noon + 23h;
+  auto open = unsettled(later);
+  ASSERT_EQ(open.size(), 2U);
+  auto settle = [&](const unsettled_day& day, const char* counted) {
+    return must(writing(
+        db, [&](transaction& tx) { return settle_meter_day(tx, day, number(counted), later); }));
+  };
+
+  EXPECT_EQ(settle(open[0], "100"), report_state::delivered);
+  EXPECT_TRUE(reported("payer", "2025-03-17"));
+  EXPECT_EQ(settle(open[1], "40"), report_state::disputed);
+  EXPECT_FALSE(reported("payer", "2025-03-18"));
+}
+
+TEST_F(Meters, OnceUnknownStaySoThoughALaterAttemptIsCertainlyNotTaken) {
+  book("payer", "2025-03-18", "1");
+  plan();
+  auto sent = claim(noon, noon).at(0);
+  finish(sent.identifier, report_state::sent);
+  claim(noon + 1h, noon + 1h);
+  finish(sent.identifier, report_state::waiting); // the circuit was open, or the key refused
+
+  auto later = noon + 25h; // Stripe has forgotten the identifier
+  EXPECT_TRUE(claim(later, later).empty());
+  ASSERT_EQ(unsettled(later).size(), 1U);
+  EXPECT_EQ(unsettled(later)[0].unknown.at(0).first_sent_at, noon);
+}
+
+TEST_F(Meters, AreUnknownToWhoeverTakesThemOverFromADeadNode) {
+  book("payer", "2025-03-18", "1");
+  plan();
+  auto sent = claim(noon, noon, "n1").at(0);
+  claim(noon + 6min, noon + 6min, "n2");
+  finish(sent.identifier, report_state::waiting, noon + 7min);
+
+  EXPECT_TRUE(claim(noon + 25h, noon + 25h).empty());
+}
+
+TEST_F(Meters, AreSentAnewAfterADayWhenNoAttemptWasTaken) {
+  book("payer", "2025-03-18", "1");
+  plan();
+  for (auto at : {noon, noon + 1h, noon + 25h}) {
+    auto taken = claim(at, at);
+    ASSERT_EQ(taken.size(), 1U);
+    finish(taken[0].identifier, report_state::waiting);
+  }
 }
 
 TEST_F(Meters, AreCountedByWhatIsLeftToDo) {
