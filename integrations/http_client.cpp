@@ -311,7 +311,7 @@ void add_headers(const http_call& call, header_lines& lines) {
   if (!has_type) lines.add("Content-Type:"); // no invented form type
   lines.add("Expect:");                      // no waiting for 100 Continue
   if (!call.bearer.empty()) {
-    auto line = secret{"Authorization: Bearer " + call.bearer.reveal()};
+    auto line = secret{"Authorization: " + call.scheme + " " + call.bearer.reveal()};
     lines.add(line.reveal());
   }
 }

@@ -29,7 +29,8 @@ struct http_call {
   std::string method = "GET";
   std::string url{}; // http or https only
   std::vector<std::pair<std::string, std::string>> headers{};
-  secret bearer{}; // sent as Authorization: Bearer, never logged
+  secret bearer{};               // sent as Authorization: Bearer, never logged
+  std::string scheme = "Bearer"; // in its place
   std::string body{};
   std::chrono::milliseconds deadline{30'000};
   std::size_t max_body = 64 * 1024 * 1024;
