@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ struct collection_run {
   std::int64_t done = 0; // hours, over all clusters
   std::int64_t total = 0;
   lanes open{};
+  std::set<std::pair<cluster_id, std::string>> searched{}; // namespaces whose owner was looked for
 };
 using run_ptr = std::shared_ptr<collection_run>;
 

@@ -160,6 +160,16 @@ struct timers_state : actor_scope<timers_actor::base> {
     co_return std::move(out);
   }
 
+  task<run_outcome> sync_all_projects() {
+    run_outcome out;
+    auto got =
+        co_await asking<synced_projects, timers_actor::base, project_sync_actor, sync_projects>{
+            *this, self(), app->project_sync, collection_patience, sync_projects{}};
+    out.json = got ? std::move(got->report)
+                   : json::to_text(json::object{{"error", describe(got.error().code).name}});
+    co_return std::move(out);
+  }
+
   task<run_outcome> reconcile() {
     run_outcome out;
     auto what = plan_reconciliation({}, {}, app->time->now());
@@ -250,6 +260,11 @@ timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> 
                              .rhythm = {minutes{10}},
                              .jitter = minutes{1},
                              .lease = minutes{2}});
+  state.schedules.push_back({.name = "sync-projects",
+                             .run = &timers_state::sync_all_projects,
+                             .rhythm = {minutes{30}},
+                             .jitter = minutes{1},
+                             .lease = minutes{15}});
   // When the reports of the night have been sent.
   state.schedules.push_back({.name = "reconcile",
                              .run = &timers_state::reconcile,

@@ -36,6 +36,8 @@ constexpr int most_failures = 3;
 constexpr std::int64_t most_missing = 24 * 366;
 /// For what need not succeed: claims run out by themselves.
 constexpr seconds claim_patience{60};
+/// Usage is booked for nobody meanwhile, and theirs as soon as they are known.
+constexpr seconds search_patience{30};
 /// Without the front end nobody reads.
 constexpr seconds catching_up{10};
 
@@ -315,7 +317,31 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
     end_turn();
     if (!booked && tried && booked.error().code == rolled_back) booked = std::move(*tried);
     if (!booked) co_return booked.error();
+    if (!run->what.dry_run) co_await find_owners(*run, plan.what.id, *booked);
     run->report.add_booking(plan.index, asked.windows, asked.hours, *booked);
+    co_return done{};
+  }
+
+  /// Asks Hopsworks whose the namespaces are that we know nothing of, each once in a run. What was
+  /// booked for them is theirs then.
+  task<done> find_owners(collection_run& run, const cluster_id& cluster,
+                         persistence::booking& booked) {
+    find_project_owners wanted;
+    wanted.cluster = cluster;
+    for (const auto& r : booked.rows)
+      if (r.owner.empty() && run.searched.emplace(cluster, r.name_space).second)
+        wanted.namespaces.push_back(r.name_space);
+    if (!app->project_sync || wanted.namespaces.empty()) co_return done{};
+    auto found = co_await asking<found_project_owners, usage_collector_actor::base,
+                                 project_sync_actor, find_project_owners>{
+        *this, self(), app->project_sync, search_patience, std::move(wanted)};
+    if (!found) co_return done{};
+    for (const auto& p : found->projects)
+      for (auto& r : booked.rows)
+        if (r.name_space == p.name_space) {
+          r.owner = p.owner;
+          r.project_name = p.name;
+        }
     co_return done{};
   }
 

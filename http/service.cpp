@@ -2,9 +2,12 @@
 
 #include "actors/billing.hpp"
 #include "actors/front_end.hpp"
+#include "actors/hopsworks.hpp"
+#include "actors/hopsworks_accounts.hpp"
 #include "actors/identity.hpp"
 #include "actors/meter_sync.hpp"
 #include "actors/notifier.hpp"
+#include "actors/project_sync.hpp"
 #include "actors/reconciler.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
 #include "actors/stripe.hpp"
@@ -69,6 +72,7 @@ class actor_config : public caf::actor_system_config {
 public:
   explicit actor_config(net::io_context& io) {
     add_message_types<caf::id_block::binnacle>();
+    add_message_types<caf::id_block::binnacle_hopsworks>();
     set("scheduler.max-threads", std::size_t{1}); // of CAF's own scheduler, which we replace
     runtime::schedule_on(io, *this);
   }
@@ -133,6 +137,16 @@ struct service::implementation {
           "key-fetcher", [&s, &a] { return spawn_key_fetcher(s, a); }));
     app.identity = keep_alive<identity_actor>(
         "identity", [&s, &a, fetchers] { return spawn_identity(s, a, fetchers); });
+    app.hopsworks =
+        keep_alive<hopsworks_actor>("hopsworks", [&s, &a] { return spawn_hopsworks(s, a); });
+    app.project_sync = keep_alive<project_sync_actor>(
+        "project-sync", [&s, &a] { return spawn_project_sync(s, a); });
+    app.hopsworks_accounts = keep_alive<hopsworks_accounts_actor>(
+        "hopsworks-accounts", [&s, &a, works = options.timers] {
+          hopsworks_accounts_config accounts;
+          accounts.works_outbox = works;
+          return spawn_hopsworks_accounts(s, a, std::move(accounts));
+        });
     app.usage_collector = keep_alive<usage_collector_actor>(
         "usage-collector", [&s, &a, progress = options.on_progress] {
           collector_config collector;
@@ -198,6 +212,9 @@ struct service::implementation {
     app.stripe_intake = nullptr;
     app.stripe_inbox = nullptr;
     app.reconciler = nullptr;
+    app.hopsworks = nullptr;
+    app.hopsworks_accounts = nullptr;
+    app.project_sync = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);

@@ -146,7 +146,7 @@ result<done> assign_project(transaction& tx, const project& p, time_point now) {
 }
 
 constexpr statement projects_of_user{"projects_of", R"sql(
-  SELECT user_id, cluster_id, name, namespace, upstream_id FROM user_projects
+  SELECT user_id, cluster_id, name, namespace, upstream_id, created_at FROM user_projects
   WHERE user_id = $1 AND status = 'active' ORDER BY name, cluster_id, namespace
 )sql"};
 result<std::vector<project>> projects_of(transaction& tx, const user_id& who) {
@@ -156,7 +156,8 @@ result<std::vector<project>> projects_of(transaction& tx, const user_id& who) {
                    {text_of(row[1])},
                    text_of(row[2]),
                    text_of(row[3]),
-                   optional_of<std::int64_t>(row[4], integer_of)});
+                   optional_of<std::int64_t>(row[4], integer_of),
+                   time_of(row[5])});
   return out;
 }
 

@@ -58,6 +58,7 @@ struct project {
   std::string name{};
   std::string name_space{};
   std::optional<std::int64_t> upstream_id{};
+  time_point created_at{}; // read only
 };
 result<done> assign_project(transaction&, const project&, time_point now);
 result<std::vector<project>> projects_of(transaction&, const user_id&);

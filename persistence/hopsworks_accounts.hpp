@@ -23,6 +23,8 @@ struct hopsworks_account {
   std::optional<std::int64_t> id{};
   std::string username{};
   std::int64_t active_projects = 0;
+
+  bool operator==(const hopsworks_account&) const = default;
 };
 
 /// A user of a cluster, and what their account there should be (platform.md §4 and §6).

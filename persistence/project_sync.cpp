@@ -11,17 +11,21 @@
 
 namespace binnacle::persistence {
 
-constexpr statement owners_on_cluster{"project_owners_of", R"sql(
-  SELECT a.user_id, a.hopsworks_username
+constexpr statement known_on_cluster{"accounts_on_cluster", R"sql(
+  SELECT a.user_id, a.hopsworks_user_id, a.hopsworks_username, a.active_projects,
+         u.account_owner_id IS NULL
   FROM user_hopsworks_assignments a JOIN users u ON u.id = a.user_id
-  WHERE a.cluster_id = $1 AND a.hopsworks_username <> '' AND u.account_owner_id IS NULL
-    AND u.status <> 'deleted'
+  WHERE a.cluster_id = $1 AND a.hopsworks_username <> '' AND u.status <> 'deleted'
   ORDER BY a.user_id
 )sql"};
-result<std::vector<project_owner>> project_owners_of(transaction& tx, const cluster_id& where) {
-  std::vector<project_owner> out;
-  for (auto row : exec(tx, owners_on_cluster, where))
-    out.push_back({{text_of(row[0])}, text_of(row[1])});
+result<std::vector<cluster_account>> accounts_on_cluster(transaction& tx, const cluster_id& where) {
+  std::vector<cluster_account> out;
+  for (auto row : exec(tx, known_on_cluster, where))
+    out.push_back({{text_of(row[0])},
+                   integer_of(row[1]),
+                   text_of(row[2]),
+                   integer_of(row[3]),
+                   truth_of(row[4])});
   return out;
 }
 
@@ -96,7 +100,11 @@ result<project_changes> sync_projects(transaction& tx, const cluster_id& where,
   }
   std::set<std::string> owners;
   for (auto& s : standing) {
-    if (listed == 0 || !s.active || s.seen || !s.upstream_id) continue;
+    if (!s.active || s.seen || !s.upstream_id) continue;
+    if (listed == 0) {
+      ++out.kept;
+      continue;
+    }
     exec(tx, deactivate_projects, where, s.name_space, s.owner, now);
     s.active = false;
     owners.insert(s.owner.value);

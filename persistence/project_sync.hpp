@@ -12,12 +12,15 @@
 
 namespace binnacle::persistence {
 
-/// An owner on the cluster who is known at its Hopsworks; team members own no projects.
-struct project_owner {
+/// A user of the cluster who is known at its Hopsworks.
+struct cluster_account {
   user_id who{};
-  std::string hopsworks_username{};
+  std::int64_t id = 0; // Hopsworks'
+  std::string username{};
+  std::int64_t active_projects = 0;
+  bool owns_projects = true; // team members do not: theirs are their owner's
 };
-result<std::vector<project_owner>> project_owners_of(transaction&, const cluster_id&);
+result<std::vector<cluster_account>> accounts_on_cluster(transaction&, const cluster_id&);
 
 /// A project of somebody on the cluster, as Hopsworks has it.
 struct seen_project {
@@ -29,6 +32,7 @@ struct seen_project {
 struct project_changes {
   std::int64_t synced = 0;      // are as Hopsworks has them now
   std::int64_t deactivated = 0; // are not there any more
+  std::int64_t kept = 0;        // not deactivated only because nothing at all is listed
   std::vector<std::string>
       refused{}; // namespaces that are another user's, as somebody decided here
 };

@@ -118,6 +118,7 @@ result<std::vector<project_row>> projects_on(transaction&, const user_id&, date 
 struct month_summary {
   usage_totals totals{};
   std::vector<project_row> today{};
+  std::int64_t active_projects = 0; // at Hopsworks, as last seen
 };
 query<month_summary> month_summary_of(const user_id&, date today);
 

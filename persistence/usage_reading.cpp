@@ -113,12 +113,14 @@ result<std::vector<project_row>> projects_on(transaction& tx, const user_id& who
   return out;
 }
 
-// No row is no usage; $3 keeps yesterday's projects from being today's.
+// No row of the month is no usage; $3 keeps yesterday's projects from being today's.
 constexpr statement month_summary_row{"month_summary_of", R"sql(
   SELECT cpu_hours, gpu_hours, ram_gb_hours, online_gb_hours, offline_gb_hours, credits,
          compute_cost, storage_cost, most_online_gb, most_offline_gb, most_storage_gb, updated_at,
-         online_gb, offline_gb, CASE WHEN newest_day >= $3 THEN projects END
-  FROM usage_monthly WHERE user_id = $1 AND month = $2
+         online_gb, offline_gb, CASE WHEN newest_day >= $3 THEN projects END, active_projects
+  FROM (VALUES (1)) AS one
+  LEFT JOIN usage_monthly m ON m.user_id = $1 AND m.month = $2
+  LEFT JOIN user_hopsworks_assignments a ON a.user_id = $1
 )sql"};
 
 namespace {
@@ -146,8 +148,9 @@ std::vector<project_row> projects_of(cell c) {
 }
 
 month_summary read_month_summary(const rows& found) {
-  if (found.empty()) return {};
-  return {.totals = totals_of(found[0]), .today = projects_of(found[0][totals_columns])};
+  return {.totals = totals_of(found[0]),
+          .today = projects_of(found[0][totals_columns]),
+          .active_projects = integer_of(found[0][totals_columns + 1])};
 }
 
 } // namespace
