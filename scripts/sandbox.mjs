@@ -40,7 +40,8 @@ const running = { children: new Set(), service: null, standIns: new Set(), up: n
 function openState() {
   mkdirSync(dataDir, { recursive: true });
   const fresh = () => ({ password: `demo-${word()}`, cronSecret: word(16), ports: {}, done: [] });
-  const completed = (state) => ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, ...state });
+  const completed = (state) =>
+    ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, hopsworksPorts: {}, ...state });
   const state = completed(existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh());
   save(state);
   return state;
@@ -202,10 +203,11 @@ class Admin {
 }
 
 /// Each step once; what an interrupted first run has done is not done again.
-async function makeCompany({ state, url, environment, standIn, stripe }) {
+async function makeCompany({ state, url, environment, standIn, stripe, hopsworks }) {
   const admin = new Admin(url, state.password);
   // Not before: the data directory is ours now.
-  Object.assign(state, { ports: standIn.ports, stripePorts: stripe.ports });
+  Object.assign(state,
+    { ports: standIn.ports, stripePorts: stripe.ports, hopsworksPorts: hopsworks.ports });
   const once = async (step, act) => {
     if (running.stopping) throw new Stopped();
     if (state.done.includes(step)) return;
@@ -234,6 +236,14 @@ async function makeCompany({ state, url, environment, standIn, stripe }) {
     if (!tested.connected) throw new Failure(`test-opencost: ${tested.error}`);
     console.log(`  cluster ${cluster}: ${tested.message}`);
     state.done = state.done.filter((step) => !step.startsWith('kubeconfig'));
+  });
+  const hopsworksAt = `hopsworks at ${hopsworks.url}`;
+  await once(hopsworksAt, async () => {
+    await fillHopsworks(hopsworks);
+    const { answer } = await admin.send('PUT', '/api/admin/clusters', { id: state.clusterId,
+      api_url: `${hopsworks.url}/hopsworks-api/api`, api_key: hopsworks.apiKey });
+    if (!answer.ok) throw new Failure(`the cluster's Hopsworks: ${answer.status}`);
+    state.done = state.done.filter((step) => !step.startsWith('hopsworks'));
   });
   for (const { email, projects } of people)
     for (const name of projects)
@@ -269,6 +279,17 @@ async function makeCompany({ state, url, environment, standIn, stripe }) {
     console.log('  reporting what was used to Stripe ...');
     await command(environment, ['sync-stripe']);
   });
+}
+
+/// Everybody has an account there, with the projects that usage is reported for; once is enough.
+async function fillHopsworks(hopsworks) {
+  const post = (path, body) =>
+    fetch(hopsworks.control + path, { method: 'POST', body: JSON.stringify(body) });
+  for (const { username, email, projects } of people) {
+    const firstname = username[0].toUpperCase() + username.slice(1);
+    await post('/users', { email, username, firstname, lastname: 'Demo', maxNumProjects: 5 });
+    for (const name of projects) await post('/projects', { name, owner: email });
+  }
 }
 
 /// What a customer does on Stripe's page, done for them; the webhook then makes the subscription.
@@ -331,6 +352,7 @@ function explain(url, state, stripe) {
     `  curl -b ${where} ${url}/api/usage`,
     `  curl -b ${where} '${url}/api/billing?format=csv'`,
     `  curl -b ${where} ${url}/api/dashboard/referral-summary`,
+    `  curl -b ${where} ${url}/api/user/hopsworks-info`,
     '',
     'Money, with a stand-in for Stripe (binnacle here is build/release/binnacle):',
     `  curl -X POST -b ${where} -H 'Content-Type: application/json' -d '{}' ${url}/api/billing/payment-method`,
@@ -387,11 +409,12 @@ async function main(args) {
     const state = openState();
     const standIn = await startStandIn('opencost', state.ports, ['--namespaces', namespaces.join(',')]);
     const stripe = await startStandIn('stripe', state.stripePorts);
+    const hopsworks = await startStandIn('hopsworks', state.hopsworksPorts);
     if (running.stopping) throw new Stopped();
     const environment = environmentFor(state, stripe);
     const url = await startService(environment, args);
     await tellStripe(stripe, url, state.webhookSecret);
-    await makeCompany({ state, url, environment, standIn, stripe });
+    await makeCompany({ state, url, environment, standIn, stripe, hopsworks });
     explain(url, state, stripe);
     await running.service.ended;
   } catch (error) {

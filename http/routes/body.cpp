@@ -100,12 +100,12 @@ std::optional<time_point> json_fields::maybe_time(std::string_view name) {
   return t;
 }
 
-bool json_fields::truth(std::string_view name, bool otherwise) {
+std::optional<bool> json_fields::maybe_truth(std::string_view name) {
   const auto* v = find(name);
-  if (!v) return otherwise;
+  if (!v) return {};
   if (v->is_bool()) return v->get_bool();
   note(name, "must be true or false");
-  return otherwise;
+  return {};
 }
 
 } // namespace binnacle::http

@@ -35,7 +35,10 @@ public:
   std::optional<std::int64_t> maybe_integer(std::string_view name, std::int64_t least,
                                             std::int64_t most);
   std::optional<time_point> maybe_time(std::string_view name); // RFC 3339
-  bool truth(std::string_view name, bool otherwise);
+  std::optional<bool> maybe_truth(std::string_view name);
+  bool truth(std::string_view name, bool otherwise) {
+    return maybe_truth(name).value_or(otherwise);
+  }
   /// Absent and null give empty text; `require` tells whether that is allowed.
   std::string text(std::string_view name, std::size_t longest = 4'096) {
     return maybe_text(name, longest).value_or("");

@@ -27,6 +27,7 @@ json::object to_json(const persistence::cluster& c) {
           {"current_users", c.current_users},
           {"status", c.status},
           {"region", c.region},
+          {"verify_tls", c.verify_tls},
           {"has_api_key", !c.api_key_sealed.empty()},
           {"has_kubeconfig", !c.kubeconfig_sealed.empty()},
           {"created_at", format_iso_ms(c.created_at)},
@@ -65,6 +66,7 @@ result<persistence::cluster_patch> read_patch(const services& app, json_fields& 
   out.max_users = body.maybe_integer("max_users", 0, most_users);
   out.status = body.maybe_text("status");
   out.region = body.maybe_text("region", longest_name);
+  out.verify_tls = body.maybe_truth("verify_tls");
   auto api_key = body.maybe_text("api_key");
   auto kubeconfig = body.maybe_text("kubeconfig", longest_kubeconfig);
   if (out.name && out.name->empty()) body.note(bad_field("name", "name must not be empty"));
@@ -94,6 +96,7 @@ persistence::cluster cluster_from(const persistence::cluster_patch& p, time_poin
   out.max_users = p.max_users.value_or(out.max_users);
   out.status = p.status.value_or(out.status);
   out.region = p.region.value_or("");
+  out.verify_tls = p.verify_tls.value_or(out.verify_tls);
   out.created_at = out.updated_at = now;
   return out;
 }
@@ -109,6 +112,7 @@ persistence::audit_entry audit(const context& ctx, std::string action,
   if (p.max_users) fields.emplace_back("max_users");
   if (p.status) fields.emplace_back("status");
   if (p.region) fields.emplace_back("region");
+  if (p.verify_tls) fields.emplace_back("verify_tls");
   persistence::audit_entry out;
   out.actor = ctx.who().id;
   out.action = std::move(action);

@@ -49,6 +49,14 @@ task<result<response>> get_reconciliation(context& ctx);
 // user_usage.cpp
 task<result<response>> get_user_usage(context& ctx);
 
+// hopsworks_info.cpp, sync_username.cpp, project_roles.cpp
+task<result<response>> get_hopsworks_info(context& ctx);
+task<result<response>> post_sync_username(context& ctx);
+task<result<response>> get_project_roles(context& ctx);
+task<result<response>> post_project_role(context& ctx);
+task<result<response>> put_project_roles(context& ctx);
+task<result<response>> cron_sync_projects(context& ctx);
+
 // clusters.cpp
 task<result<response>> get_clusters(context& ctx);
 task<result<response>> post_cluster(context& ctx);

@@ -48,7 +48,7 @@ json::object body_of(const month_summary& month, time_point now) {
           {"gpuHours", month.totals.used.gpu_hours},
           {"ramGbHours", month.totals.used.ram_gb_hours},
           {"storageGB", month.totals.max_storage_gb},
-          {"featureGroups", 0},
+          {"featureGroups", month.active_projects},
           {"modelDeployments", 0},
           {"apiCalls", 0},
           {"featureStoreApiCalls", 0},
