@@ -30,7 +30,7 @@ test('a new cluster is created with sensible defaults', async () => {
   assert.match(cluster.id, /^clu_/);
   assert.deepEqual({ ...cluster, id: 0, created_at: 0, updated_at: 0 }, {
     id: 0, name: 'Zürich/1', api_url: 'https://zurich.example.com', max_users: 100,
-    current_users: 0, status: 'active', region: '', has_api_key: false, has_kubeconfig: false,
+    current_users: 0, status: 'active', region: '', verify_tls: true, has_api_key: false, has_kubeconfig: false,
     created_at: 0, updated_at: 0,
   });
   assert.deepEqual((await list()).find((c) => c.id === cluster.id), cluster);
