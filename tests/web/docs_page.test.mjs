@@ -113,6 +113,13 @@ test('a write sends the body, and proves itself where the surface asks for it', 
   assert.match(await answered(), /^500[\s\S]*stripe_not_configured/); // past origin and CSRF token
 });
 
+test('a stream shows how it begins', async () => {
+  await open('#listen');
+  await page.type('#token', token);
+  await page.click('main form button');
+  assert.match(await answered(), /^200 OK[\s\S]*event: ready[\s\S]*…/);
+});
+
 test('numbers are shown digit by digit', async () => {
   await open();
   const shown = await page.run(`import('/docs/request.js').then(({ indented }) =>
