@@ -13,8 +13,9 @@ const none = (found, what) => assert.deepEqual(found, [], what);
 function routes() {
   const table = readFileSync(`${root}/http/routes/table.cpp`, 'utf8');
   const verbs = { delete_: 'DELETE' };
-  const all = [...table.matchAll(/\{(get|post|put|patch|delete_),\s*"([^"]+)",\s*&(\w+),\s*who::(\w+)/g)].map(
-    ([, verb, path, surface, who]) => ({ name: `${verbs[verb] ?? verb.toUpperCase()} ${path}`, surface, who }));
+  const all = [...table.matchAll(/\{\s*(get|post|put|patch|delete_),\s*"([^"]+)",\s*&(\w+),\s*who::(\w+)/g)].map(
+    ([, verb, path, surface, who]) =>
+      ({ name: `${verbs[verb] ?? verb.toUpperCase()} ${path.replace('...}', '}')}`, surface, who }));
   for (const [, path] of table.matchAll(/^\s*\{"(\/[^"]+)",/gm))
     all.push({ name: `GET ${path}`, surface: 'operations', who: 'anyone' });
   return all;
@@ -39,9 +40,20 @@ test('no text ends at a comma that YAML took for its own', () => {
   none(cut);
 });
 
+test('every route is described, and every description is a route', () => {
+  const names = new Set(routes().map(({ name }) => name));
+  none([...names].filter((name) => !described.has(name)), 'routes that openapi.yaml does not describe');
+  none([...described.keys()].filter((name) => !names.has(name)), 'openapi.yaml describes what is no route');
+});
+
+test('a route has its surface\'s tag, one for each surface that claims the path', () => {
+  none(routes().filter(({ name, surface }) => !described.get(name)?.tags.includes(surface))
+    .map(({ name, surface }) => `${name}: ${surface}`));
+});
+
 test('who may call is as the table says', () => {
-  const wrong = routes().filter(({ name }) => described.has(name)).filter(({ name, who }) => {
-    const schemes = (described.get(name).security ?? []).flatMap((way) => Object.keys(way));
+  const wrong = routes().filter(({ name, who }) => {
+    const schemes = (described.get(name)?.security ?? []).flatMap((way) => Object.keys(way));
     if (who === 'cron') return !schemes.includes('cronSecret');
     if (who === 'user' || who === 'admin') return !schemes.includes('bearer');
     return schemes.includes('bearer') && who === 'stranger';
