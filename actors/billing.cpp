@@ -130,7 +130,7 @@ struct billing_state : actor_scope<billing_actor::base> {
       co_return fault{errc::unprocessable, "No active products", {}, "none has a Stripe price"};
     auto customer = co_await customer_of(*known);
     if (!customer) co_return customer.error();
-    auto had = co_await adopt_all(who, customer->id);
+    auto had = co_await adopt_all(who, customer->id, known->as_of);
     if (!had) co_return had.error();
     if (had->usage) co_return subscription_state{had->usage->id, had->usage->status};
     stripe::new_subscription wanted{.customer = customer->id,
@@ -138,20 +138,18 @@ struct billing_state : actor_scope<billing_actor::base> {
                                     .notes = {{"kind", "usage"}, {"user_id", who.value}}};
     // After one that ended there may be a next one, which is another occasion.
     auto purpose = who.value + ":usage:" + std::to_string(had->usage_subscriptions + 1);
-    auto as_of = app->time->now();
     auto made =
         co_await asked(stripe::create_subscription(wanted, purpose), stripe::read_subscription);
     if (!made) co_return made.error();
     std::vector<stripe::subscription> one{*made};
-    auto kept = co_await keep(who, std::move(one), as_of);
+    auto kept = co_await keep(who, std::move(one), known->as_of);
     if (!kept) co_return kept.error();
     co_return subscription_state{made->id, made->status};
   }
 
   /// Stores whatever Stripe has of the customer.
-  task<result<adopted>> adopt_all(user_id who, std::string customer) {
+  task<result<adopted>> adopt_all(user_id who, std::string customer, time_point as_of) {
     std::vector<stripe::subscription> all;
-    auto as_of = app->time->now();
     for (std::string after;;) {
       auto some = co_await asked(stripe::list_subscriptions(customer, "all", page, after),
                                  stripe::read_subscriptions);
@@ -208,10 +206,13 @@ result<billing_record> find_billing_record(transaction& tx, const user_id& who, 
   if (!known) return known.error();
   auto prices = persistence::usage_prices(tx, now);
   if (!prices) return prices.error();
+  auto as_of = persistence::stripe_clock(tx);
+  if (!as_of) return as_of.error();
   return billing_record{.who = std::move(**found),
                         .customer = std::move(*customer),
                         .usage = billing_one(*known),
-                        .prices = std::move(*prices)};
+                        .prices = std::move(*prices),
+                        .as_of = *as_of};
 }
 
 result<adopted> adopt_subscriptions(transaction& tx, const user_id& who,

@@ -27,6 +27,7 @@ struct billing_record {
   std::optional<persistence::stripe_customer> customer{};
   std::optional<persistence::subscription> usage{}; // one that bills, if there is one
   std::vector<std::string> prices{};                // what a usage subscription consists of now
+  time_point as_of{}; // by the database's clock: what Stripe is asked next is newer
 };
 result<billing_record> find_billing_record(persistence::transaction&, const user_id&,
                                            time_point now);

@@ -100,6 +100,9 @@ bool is_active(const subscription& s) {
   return std::ranges::find(active, s.status) != active.end();
 }
 
+constexpr statement present{"stripe_clock", "SELECT clock_timestamp()"};
+result<time_point> stripe_clock(transaction& tx) { return time_of(exec(tx, present)[0][0]); }
+
 constexpr statement store_subscription{"upsert_subscription", R"sql(
   INSERT INTO subscriptions AS known (id, user_id, customer_id, kind, plan, status,
                                       current_period_end, cancel_at_period_end, as_of, created_at,

@@ -46,6 +46,10 @@ struct subscription {
 /// Active to the contracts: active, trialing, past_due, unpaid, paused.
 bool is_active(const subscription&);
 
+/// The database's clock, the only one for `as_of`: those of the nodes may differ. To be read before
+/// Stripe is asked, so that no later news is taken for older than what was asked for.
+result<time_point> stripe_clock(transaction&);
+
 /// Stores what is known unless something newer is, and returns whether it was stored. Of equal age
 /// the later call wins, but nothing follows Stripe's final statuses, canceled and
 /// incomplete_expired. Whose it is and of which kind never changes: another user's is not stored.

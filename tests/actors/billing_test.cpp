@@ -70,6 +70,7 @@ protected:
       if (!link.empty()) found.customer = persistence::stripe_customer{.who = who, .id = link};
       found.usage = billing;
       found.prices = prices;
+      found.as_of = database_time;
       return found;
     };
     out.link = [this](tx&, const user_id& who, const std::string& id,
@@ -78,8 +79,9 @@ protected:
       return persistence::stripe_customer{.who = who, .id = link};
     };
     out.adopt = [this](tx&, const user_id&, const std::vector<stripe::subscription>& found,
-                       const catalogue&, time_point, time_point) -> result<adopted> {
+                       const catalogue&, time_point as_of, time_point) -> result<adopted> {
       adopted known;
+      stored_as_of.push_back(as_of);
       for (const auto& s : found) {
         stored.push_back(s);
         ++known.usage_subscriptions;
@@ -135,6 +137,8 @@ protected:
   std::optional<persistence::subscription> billing{};
   std::vector<std::string> prices{"price_a", "price_b"};
   std::vector<stripe::subscription> stored{};
+  time_point database_time = *parse_iso("2026-03-10T11:59:30Z"); // behind this node's clock
+  std::vector<time_point> stored_as_of{};
 };
 
 TEST_F(billing_test, MakesACustomerWithWhatIsKnownOfTheUser) {
@@ -244,6 +248,16 @@ TEST_F(billing_test, SubscribesToAllProductsAfterLookingForASubscription) {
   EXPECT_EQ(state_of(asked), "sub_1 active");
   ASSERT_EQ(stored.size(), 1U);
   EXPECT_EQ(stored[0].id, "sub_1");
+}
+
+TEST_F(billing_test, DatesWhatStripeSaysByTheDatabasesClock) {
+  link = "cus_1";
+  auto asked = subscription_for("usr_1");
+  reply(0, listed({subscription("sub_0", "canceled")}));
+  reply(1, object(subscription("sub_1", "active")));
+
+  EXPECT_EQ(state_of(asked), "sub_1 active");
+  EXPECT_EQ(stored_as_of, (std::vector{database_time, database_time}));
 }
 
 TEST_F(billing_test, AdoptsTheSubscriptionThatStripeHas) {

@@ -165,6 +165,19 @@ TEST_F(BillingAccounts, DoNotHandASubscriptionToAnotherUser) {
   EXPECT_EQ(all_of("a")[0].status, "active");
 }
 
+TEST_F(BillingAccounts, AreDatedByTheClockThatDatesStripesEvents) {
+  auto clock = [&] {
+    return must(run_in(db, access::read, [](transaction& tx) { return stripe_clock(tx); }));
+  };
+  auto before = *parse_iso(where.query("SELECT to_char(clock_timestamp(), "
+                                       "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"));
+
+  auto read = clock();
+
+  EXPECT_LE(before, read);
+  EXPECT_LE(read, clock());
+}
+
 TEST_F(BillingAccounts, TellTheNewestOfAKind) {
   auto usage = pro("active", now);
   usage.id = "sub_usage";

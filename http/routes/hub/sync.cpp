@@ -48,7 +48,8 @@ task<result<response>> get_billing_sync(context& ctx) {
     co_return sent_to(dashboard + "&billing=stripe_not_configured");
   auto id = ctx.req.parameter("session_id").value_or("");
   if (id.empty()) co_return sent_to(dashboard + "&billing=missing_session");
-  auto as_of = ctx.now();
+  auto as_of = co_await ctx.read(persistence::stripe_clock);
+  if (!as_of) co_return sync_failed(as_of.error());
   auto session = co_await ctx.stripe(stripe::get_checkout(id), stripe::read_checkout);
   if (!session) {
     auto out = sent_to(dashboard + "&billing=sync_error");
@@ -58,7 +59,7 @@ task<result<response>> get_billing_sync(context& ctx) {
   auto owner = user_of(*session);
   if (!owner.empty() && owner != ctx.who().id) co_return sent_to(dashboard + "&billing=forbidden");
   auto stored =
-      co_await ctx.write(store_checkout, ctx.who().id, *session, ctx.app.offers, as_of, ctx.now());
+      co_await ctx.write(store_checkout, ctx.who().id, *session, ctx.app.offers, *as_of, ctx.now());
   if (!stored && stored.error().code == errc::conflict)
     co_return sent_to(dashboard + "&billing=forbidden");
   if (!stored) co_return sync_failed(stored.error());
