@@ -14,7 +14,6 @@
 namespace binnacle {
 namespace {
 
-using persistence::suspension;
 using persistence::transaction;
 
 std::string lower(std::string text) {
@@ -29,8 +28,8 @@ bool is_over(std::string_view status) {
 /// A user whose subscriptions for usage have all ended, or who pays afterwards and has nothing left
 /// to pay with, is suspended; others are not. Looks only at what is stored, so that the last event
 /// leaves the same as any other order would.
-result<done> review_standing(transaction& tx, const user_id& who, suspension liftable,
-                             time_point now) {
+result<done> review_standing(transaction& tx, const user_id& who,
+                             std::optional<time_point> method_added, time_point now) {
   auto known = persistence::subscriptions_of(tx, who);
   if (!known) return known.error();
   std::erase_if(*known, [](const auto& s) { return s.kind != "usage"; });
@@ -42,7 +41,7 @@ result<done> review_standing(transaction& tx, const user_id& who, suspension lif
   if (!user) return user.error();
   auto postpaid = *user && (*user)->billing_mode == "postpaid";
   if (unbilled || (*lost && postpaid)) return persistence::suspend_for_billing(tx, who, now);
-  return persistence::lift_suspension(tx, who, liftable, now);
+  return persistence::lift_suspension(tx, who, method_added, now);
 }
 
 /// A known user's id, or none: metadata may name anybody.
@@ -123,7 +122,7 @@ result<done> apply_subscription_state(transaction& tx, const stripe::subscriptio
   if (!known) return known.error();
   if (*known && (*known)->kind == "usage" && !is_over((*known)->status))
     if (auto given = give_cluster(tx, *who, in.now); !given) return given;
-  return review_standing(tx, *who, suspension::for_billing, in.now);
+  return review_standing(tx, *who, {}, in.now);
 }
 
 result<done> apply_payment_means(transaction& tx, const payment_means& means,
@@ -135,9 +134,10 @@ result<done> apply_payment_means(transaction& tx, const payment_means& means,
   if (!lost) return lost;
   auto noted = persistence::set_payment_method(tx, *who, means.has_method);
   if (!noted) return noted;
-  // Whoever brings a card is welcome again, whatever it was (platform.md §6).
-  auto liftable = means.has_method ? suspension::any : suspension::for_billing;
-  return review_standing(tx, *who, liftable, in.now);
+  // Whoever brings a card is welcome again, whatever it was (platform.md §6). Other news of the
+  // cards they have had before is no reason.
+  auto added = means.has_method ? means.added_at : std::nullopt;
+  return review_standing(tx, *who, added, in.now);
 }
 
 result<done> apply_invoice(transaction& tx, const stripe::invoice& invoice,

@@ -13,6 +13,7 @@
 #include "persistence/transaction.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,10 +51,12 @@ result<done> apply_subscription_state(persistence::transaction&, const stripe::s
 struct payment_means {
   std::string customer{};
   bool has_method = false;
-  bool lost_one = false; // the event says that one was detached
+  bool lost_one = false;                // the event says that one was detached
+  std::optional<time_point> added_at{}; // when it says that one was attached or set up
 };
 /// A postpaid user left without a payment method is suspended; one who has one is active again,
-/// unless their usage subscriptions have all ended: then nothing would bill them.
+/// unless their usage subscriptions have all ended: then nothing would bill them. What others than
+/// billing have suspended, only a method lifts that was added after it.
 result<done> apply_payment_means(persistence::transaction&, const payment_means&,
                                  const event_setting&);
 

@@ -130,11 +130,11 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     if (!about) co_return about.error();
     switch (effect_of(e.type)) {
     case event_effect::purchase:
-      co_return co_await apply_checkout(e, about->object_id);
+      co_return co_await apply_checkout(e, *about);
     case event_effect::subscription:
       co_return co_await apply_subscription_event(e, about->object_id);
     case event_effect::payment_means:
-      co_return co_await apply_means(e, about->customer);
+      co_return co_await apply_means(e, *about);
     case event_effect::invoice: {
       // As it was then: what was paid once stays paid.
       auto invoice = stripe::read_invoice(about->object);
@@ -170,16 +170,18 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     co_return co_await stored<done>(app->storage, access::write, std::move(body));
   }
 
-  task<result<done>> apply_checkout(const held_stripe_event& e, std::string id) {
-    auto call = stripe::get_checkout(id);
+  task<result<done>> apply_checkout(const held_stripe_event& e, const stripe::event& about) {
+    auto call = stripe::get_checkout(about.object_id);
     auto session = co_await ask(std::move(call), stripe::read_checkout);
     if (!session) co_return session.error();
-    if (session->mode == "setup") co_return co_await apply_setup(e, std::move(*session));
+    if (session->mode == "setup")
+      co_return co_await apply_setup(e, std::move(*session), about.created);
     auto body = bind_sql(settle_purchase, e, std::move(*session), setting_of(e));
     co_return co_await stored<done>(app->storage, access::write, std::move(body));
   }
 
-  task<result<done>> apply_setup(const held_stripe_event& e, stripe::checkout_session session) {
+  task<result<done>> apply_setup(const held_stripe_event& e, stripe::checkout_session session,
+                                 time_point finished) {
     auto find = bind_sql(customer_user, session.customer);
     auto who = co_await stored<persistence::user>(app->storage, access::snapshot, std::move(find));
     if (!who) co_return who.error();
@@ -196,6 +198,7 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     }
     auto means = co_await means_of(session.customer);
     if (!means) co_return means.error();
+    means->added_at = finished;
     auto effects = bind_sql(apply_finished_setup, who->id, std::move(subscriptions->data),
                             std::move(*means), setting_of(e));
     co_return co_await settle(e, std::move(effects));
@@ -209,10 +212,13 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     co_return co_await settle(e, std::move(effects));
   }
 
-  task<result<done>> apply_means(const held_stripe_event& e, std::string customer) {
-    auto means = co_await means_of(std::move(customer));
+  task<result<done>> apply_means(const held_stripe_event& e, const stripe::event& about) {
+    auto means = co_await means_of(about.customer);
     if (!means) co_return means.error();
-    means->lost_one = e.type == "payment_method.detached";
+    if (e.type == "payment_method.detached")
+      means->lost_one = true;
+    else
+      means->added_at = about.created;
     auto effects = bind_sql(apply_payment_means, std::move(*means), setting_of(e));
     co_return co_await settle(e, std::move(effects));
   }

@@ -38,12 +38,12 @@ constexpr statement lift{"lift_suspension", R"sql(
     UPDATE stripe_customers SET suspended = false WHERE user_id = $1 AND suspended
     RETURNING user_id)
   UPDATE users u SET status = 'active', updated_at = $2
-  WHERE u.id = $1 AND u.status = 'suspended' AND ($3 OR EXISTS (SELECT FROM noted))
+  WHERE u.id = $1 AND u.status = 'suspended'
+    AND ($3::timestamptz >= date_trunc('second', u.suspended_at) OR EXISTS (SELECT FROM noted))
 )sql"};
-result<done> lift_suspension(transaction& tx, const user_id& who, suspension whose,
-                             time_point now) {
-  if (exec(tx, lift, who, now, whose == suspension::any).affected_rows() > 0)
-    tx.touch({topic::identity, who});
+result<done> lift_suspension(transaction& tx, const user_id& who,
+                             std::optional<time_point> method_added, time_point now) {
+  if (exec(tx, lift, who, now, method_added).affected_rows() > 0) tx.touch({topic::identity, who});
   return done{};
 }
 

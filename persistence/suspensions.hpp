@@ -6,6 +6,8 @@
 #include "config/base/time.hpp"
 #include "persistence/transaction.hpp"
 
+#include <optional>
+
 namespace binnacle::persistence {
 
 /// Notes whether a customer has lost their last payment method: true from when there is none left
@@ -16,11 +18,10 @@ result<bool> has_lost_method(transaction&, const user_id&);
 /// An active user with a Stripe customer becomes suspended. Touches identity if so.
 result<done> suspend_for_billing(transaction&, const user_id&, time_point now);
 
-enum class suspension : std::uint8_t {
-  for_billing, // only what suspend_for_billing did
-  any,         // whoever did it
-};
-/// A suspended user becomes active again. Touches identity if so.
-result<done> lift_suspension(transaction&, const user_id&, suspension, time_point now);
+/// A suspended user becomes active again if suspend_for_billing did it or, whoever did it, if a
+/// payment method was added since, at `method_added` by Stripe's clock, which counts seconds.
+/// Touches identity if so.
+result<done> lift_suspension(transaction&, const user_id&, std::optional<time_point> method_added,
+                             time_point now);
 
 } // namespace binnacle::persistence

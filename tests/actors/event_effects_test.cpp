@@ -49,16 +49,19 @@ protected:
     s.notes = {{"kind", kind}};
     must(writing(db, [&](transaction& tx) { return apply_subscription_state(tx, s, setting()); }));
   }
-  void methods(const std::string& who, int left, bool detached) {
-    must(writing(db, [&](transaction& tx) {
-      return apply_payment_means(tx, {"cus_" + who, left > 0, detached}, setting());
-    }));
+  /// An event of a payment method, made at `made`, when `left` are left.
+  void methods(const std::string& who, int left, bool detached, time_point made = now) {
+    payment_means means{"cus_" + who, left > 0, detached, {}};
+    if (!detached) means.added_at = made;
+    must(writing(db, [&](transaction& tx) { return apply_payment_means(tx, means, setting()); }));
   }
   std::string status(const std::string& who) const {
     return where.query("SELECT status FROM users WHERE id = '" + who + "'");
   }
-  void forbid(const std::string& who) {
+  void forbid(const std::string& who, time_point since = now) {
     where.query("UPDATE users SET status = 'suspended' WHERE id = '" + who + "'");
+    EXPECT_EQ(where.query("SELECT suspended_at > now() - interval '1 hour' FROM users"), "t");
+    where.query("UPDATE users SET suspended_at = '" + format_iso_s(since) + "'");
   }
 
   persistence::test_database where{};
@@ -121,6 +124,21 @@ TEST_F(EventEffects, LiftASuspensionOfOthersOnlyForANewPaymentMethod) {
   EXPECT_EQ(status("ann"), "suspended");
 
   methods("ann", 1, false);
+  EXPECT_EQ(status("ann"), "active");
+}
+
+TEST_F(EventEffects, LiftASuspensionOfOthersForNoMethodThatWasThereBefore) {
+  add_user("ann");
+  forbid("ann", now);
+
+  methods("ann", 1, true); // one of two cards is gone
+  EXPECT_EQ(status("ann"), "suspended");
+  methods("ann", 2, false, now - seconds{1}); // an old event comes again
+  EXPECT_EQ(status("ann"), "suspended");
+  methods("ann", 0, false, now + seconds{1}); // added, and gone since
+  EXPECT_EQ(status("ann"), "suspended");
+
+  methods("ann", 1, false, now + seconds{1});
   EXPECT_EQ(status("ann"), "active");
 }
 
