@@ -74,6 +74,14 @@ constexpr statement one_planner{"one_meter_planner", R"sql(
   SELECT pg_advisory_xact_lock(hashtextextended('binnacle.meters', 0))
 )sql"};
 
+// Of usage_daily d: those whose payer p pays afterwards, and did on that day. What a day that was
+// reported has to be corrected by is due whoever it was.
+#define OF_POSTPAID                                                                                \
+  "JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id)"                                 \
+  " AND coalesce(p.billing_mode, 'postpaid') = 'postpaid'"                                         \
+  " AND (d.day >= coalesce(p.postpaid_since::date, '-infinity')"                                   \
+  "      OR EXISTS (SELECT FROM meter_reports r WHERE r.usage_id = d.id)) "
+
 // `upto` is all that a payer's meter has amounted to since the last remainder. A report carries the
 // whole steps that it adds to it, rounded down, so that the remainder is never negative.
 constexpr statement plan{"plan_meter_reports", R"sql(
@@ -82,8 +90,7 @@ constexpr statement plan{"plan_meter_reports", R"sql(
       d.total_credits * 100 AS centi_credits,
       d.online_storage_gb_hours AS online, d.offline_storage_gb_hours AS offline,
       24 * extract(day FROM date_trunc('month', d.day) + interval '1 month - 1 day') AS hours
-    FROM usage_daily d
-    JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id) AND coalesce(p.billing_mode, 'postpaid') = 'postpaid'
+    FROM usage_daily d )sql" OF_POSTPAID R"sql(
     JOIN stripe_customers c ON c.user_id = p.id
     WHERE NOT d.reported_to_stripe AND d.day >= $1 AND d.day < $2
       AND EXISTS (SELECT FROM subscriptions s
@@ -241,8 +248,7 @@ result<report_state> settle_meter_day(transaction& tx, const unsettled_day& of, 
 
 constexpr statement backlog{"load_meter_backlog", R"sql(
   SELECT
-    (SELECT count(*) FROM usage_daily d
-     JOIN users p ON p.id = coalesce(d.account_owner_id, d.user_id) AND coalesce(p.billing_mode, 'postpaid') = 'postpaid'
+    (SELECT count(*) FROM usage_daily d )sql" OF_POSTPAID R"sql(
      WHERE NOT d.reported_to_stripe AND d.day < $2 AND d.day >= $1
        AND EXISTS (SELECT FROM subscriptions s
                    WHERE s.user_id = p.id AND s.kind = 'usage' AND s.status IN ('active', 'trialing', 'past_due'))

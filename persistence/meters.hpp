@@ -12,7 +12,8 @@
 /// day, GB-hours ÷ 24 ÷ days of the month, reported with 6 decimals (contract, decision 14).
 /// Reported are whole days (UTC) of the past 35, of users who do not pay in advance and whose usage
 /// subscription is active, trialing or past due; a member's usage is paid by the owner of their
-/// account. All other usage waits.
+/// account. Not reported are days before the one on which a payer ceased to pay in advance. All
+/// other usage waits.
 #pragma once
 
 #include "config/base/decimal.hpp"

@@ -152,6 +152,38 @@ TEST_F(Meters, LetTheUsageOfEverybodyElseWait) {
   EXPECT_EQ(plan().size(), 3U);
 }
 
+TEST_F(Meters, LeaveOutWhatWasUsedWhileItWasPaidInAdvance) {
+  add_user("ahead", "prepaid");
+  subscribe("ahead", "active");
+  where.query("UPDATE users SET billing_mode = 'postpaid' WHERE id = 'ahead'");
+  EXPECT_EQ(where.query("SELECT postpaid_since > now() - interval '1 hour' FROM users "
+                        "WHERE id = 'ahead'"),
+            "t");
+  where.query("UPDATE users SET postpaid_since = '2025-03-18T23:00:00Z' WHERE id = 'ahead'");
+  for (const auto* day : {"2025-03-17", "2025-03-18", "2025-03-19"}) book("ahead", day, "1");
+
+  auto left = must(reading(db, [](transaction& tx) { return load_meter_backlog(tx, noon); }));
+  EXPECT_EQ(left.unplanned, 2);
+  auto made = of_meter("compute_credits", plan());
+
+  ASSERT_EQ(made.size(), 2U);
+  EXPECT_EQ(format_date(start_of(made[0].day)), "2025-03-18");
+}
+
+TEST_F(Meters, CorrectWhatWasReportedBeforeAUserPaidInAdvanceForAWhile) {
+  book("payer", "2025-03-17", "1");
+  plan();
+  for (const auto* mode : {"prepaid", "postpaid"})
+    where.query("UPDATE users SET billing_mode = '" + std::string{mode} + "'");
+  book("payer", "2025-03-17", "2");
+  book("payer", "2025-03-18", "2");
+
+  auto made = of_meter("compute_credits", plan());
+
+  ASSERT_EQ(made.size(), 1U);
+  EXPECT_EQ(made[0].value, number("100"));
+}
+
 TEST_F(Meters, BillAMembersUsageToTheOwnerOfTheAccount) {
   add_user("member", "", "payer");
   book("member", "2025-03-19", "0.005");
