@@ -193,6 +193,16 @@ private:
   std::optional<fault> failure_{};
 };
 
+/// What a computation gives that may fail anyway is not wrapped once more.
+template <class T>
+struct computed {
+  using type = result<T>;
+};
+template <class T>
+struct computed<result<T>> {
+  using type = result<T>;
+};
+
 /// co_await gives result<T>.
 template <class T>
 class compute_call {
@@ -206,7 +216,7 @@ public:
   void await_suspend(std::coroutine_handle<> waiter) {
     scope_.await_job(pool_, job_, patience_, waiter, failure_);
   }
-  result<T> await_resume() {
+  typename computed<T>::type await_resume() {
     if (failure_) return std::move(*failure_);
     if (!job_->outcome) return internal_fault("compute job failed");
     return std::move(*job_->outcome);

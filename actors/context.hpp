@@ -83,6 +83,19 @@ public:
     return compute_call<value>{scope_, app.compute, patience(),
                                std::function<value()>{std::move(f)}};
   }
+  /// Calls of the object store, on one of its workers: f(store, deadline) -> result<T>. `f` must
+  /// not touch this context.
+  template <class F>
+  auto with_objects(F f) {
+    using value =
+        std::invoke_result_t<F, integrations::object_store&, std::chrono::steady_clock::time_point>;
+    auto call = [f, store = app.object_store,
+                 deadline = std::chrono::steady_clock::now() + patience()] {
+      return f(*store, deadline);
+    };
+    return compute_call<value>{scope_, app.objects, patience(),
+                               std::function<value()>{std::move(call)}};
+  }
   /// co_await ctx.ask<collection>(ctx.app.usage_collector, collect_usage{}). With `spare`, that
   /// much of the request's time is left for an answer when there is no reply.
   template <class T, class Handle, class Message>

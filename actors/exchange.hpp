@@ -20,6 +20,10 @@
 #include <utility>
 #include <vector>
 
+namespace binnacle::integrations {
+class object;
+}
+
 namespace binnacle {
 
 struct route;
@@ -42,7 +46,9 @@ enum class field : std::uint8_t {
   idempotency_key,
   if_none_match,
   last_event_id,
+  if_range,
   origin,
+  range,
   referer,
   request_id, // X-Request-Id
   stripe_signature,
@@ -93,6 +99,17 @@ enum class caching : std::uint8_t {
   no_store,
   never_kept,   // no-store, and what older caches understand: the contract of GET /api/billing
   public_short, // public, max-age=60
+  // Of objects, whose bytes never change under their name (hub.md §8, §9).
+  public_immutable,     // public, max-age=31536000, immutable
+  private_immutable,    // private, max-age=31536000, immutable
+  public_for_a_quarter, // public, max-age=900, immutable
+};
+
+/// A part of a stored object, sent as it is: straight from its file where it is one.
+struct object_part {
+  std::shared_ptr<const integrations::object> of{};
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;
 };
 
 /// What the limiter said about a request, for the headers.
@@ -110,6 +127,7 @@ struct response {
   std::string body{};
   std::shared_ptr<const shared_body> shared{}; // used instead of `body` when set
   std::shared_ptr<event_stream> stream{};      // follows the head until either side hangs up
+  object_part part{};                          // used instead of both when it is of an object
   caching cache = caching::private_revalidate;
   std::vector<std::pair<std::string, std::string>> headers{};
   std::optional<time_point> valid_until{}; // a cached answer is not used past this

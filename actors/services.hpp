@@ -13,6 +13,8 @@
 #include <string>
 
 namespace binnacle::integrations {
+class object_cache;
+class object_store;
 class signing_key;
 class vault;
 } // namespace binnacle::integrations
@@ -32,6 +34,9 @@ struct services {
   window_keeper_actor window_keeper{};
   pool_actor storage{}; // blocking jobs with a database connection
   pool_actor compute{}; // blocking jobs without one: password hashes, signatures
+  pool_actor objects{}; // blocking jobs with the object store
+  std::shared_ptr<integrations::object_store> object_store{}; // used by those jobs
+  std::shared_ptr<integrations::object_cache> object_cache{}; // what it was asked for last
   usage_collector_actor usage_collector{};
   stripe_actor stripe{};
   billing_actor billing{};

@@ -5,6 +5,7 @@
 #include "config/base/json.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
+#include "integrations/object_cache.hpp"
 #include "persistence/credits.hpp"
 #include "persistence/database.hpp"
 #include "persistence/idempotency.hpp"
@@ -40,6 +41,10 @@ constexpr minutes healing_patience{10};
 /// Longer than Stripe can be asked for an event, and than anybody wonders about one.
 constexpr hours payload_life{90 * 24};
 constexpr std::int64_t payloads_per_sweep = 10'000;
+/// An object whose removal fails is tried again after this.
+constexpr minutes removal_lease{5};
+constexpr std::int64_t objects_per_removal = 100;
+constexpr seconds removal_patience{30};
 
 /// What a run did: JSON for the table, and whether to run once more outside the schedule.
 struct run_outcome {
@@ -200,6 +205,45 @@ struct timers_state : actor_scope<timers_actor::base> {
     co_return std::move(out);
   }
 
+  task<run_outcome> remove_objects() {
+    run_outcome out;
+    auto hold = bind_sql(config.books.hold_unwanted, milliseconds{removal_lease},
+                         objects_per_removal, app->time->now());
+    auto due = co_await storage_call<std::vector<persistence::unwanted_object>>{
+        *this, app->storage, storage_patience, access::write, std::move(hold)};
+    if (!due) {
+      out.json = json::to_text(json::object{{"error", describe(due.error().code).name}});
+      co_return std::move(out);
+    }
+    std::int64_t removed = 0;
+    for (const auto& each : *due) {
+      auto job = remove_one(each.what);
+      removed += co_await std::move(job) ? 1 : 0;
+    }
+    out.json = json::to_text(json::object{
+        {"removed", removed}, {"failed", static_cast<std::int64_t>(due->size()) - removed}});
+    if (due->size() == static_cast<std::size_t>(objects_per_removal)) out.again_in = seconds{1};
+    co_return std::move(out);
+  }
+
+  task<bool> remove_one(persistence::stored_object what) {
+    integrations::object_name object{what.bucket, what.key};
+    app->object_cache->forget(object);
+    std::function<result<done>()> remove = [store = app->object_store, object] {
+      return store->remove(object, std::chrono::steady_clock::now() + removal_patience);
+    };
+    auto removed = co_await compute_call<result<done>>{
+        *this, app->objects, removal_patience + seconds{5}, std::move(remove)};
+    if (removed) {
+      auto forget = bind_sql(config.books.forget_unwanted, what);
+      removed = co_await storage_call<done>{*this, app->storage, storage_patience, access::write,
+                                            std::move(forget)};
+    }
+    if (!removed)
+      log::warn("object not removed", {{"key", what.key}, {"why", to_string(removed.error())}});
+    co_return removed.has_value();
+  }
+
   /// The next multiple of the interval, where runs become due, and a bit.
   time_point next_of(const schedule& s) {
     auto next = s.rhythm.next_after(app->time->now());
@@ -265,6 +309,11 @@ timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> 
                              .rhythm = {minutes{30}},
                              .jitter = minutes{1},
                              .lease = minutes{15}});
+  state.schedules.push_back({.name = "remove-objects",
+                             .run = &timers_state::remove_objects,
+                             .rhythm = {minutes{1}},
+                             .jitter = seconds{5},
+                             .lease = minutes{10}});
   // When the reports of the night have been sent.
   state.schedules.push_back({.name = "reconcile",
                              .run = &timers_state::reconcile,

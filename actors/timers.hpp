@@ -1,4 +1,5 @@
-/// Runs the schedules: the collection of usage, and the sweep of expired rows.
+/// Runs the schedules: the collection of usage, the sweep of expired rows, the removal of objects
+/// that nothing refers to any more.
 ///
 /// Each run is claimed in the database, so that one node of many does it; a node that dies during a
 /// run loses its claim after a while. Nodes look at different moments (jitter). At its start a node
@@ -9,6 +10,7 @@
 
 #include "actors/interfaces.hpp"
 #include "actors/services.hpp"
+#include "persistence/avatars.hpp"
 #include "persistence/usage.hpp"
 
 #include <caf/fwd.hpp>
@@ -28,6 +30,12 @@ struct timer_books {
   std::function<result<std::vector<persistence::timer_run>>(tx&)> list = persistence::list_timers;
   /// Deletes login sessions, rate-limit windows and kept answers that have expired; how many rows.
   std::function<result<std::int64_t>(tx&, time_point now)> sweep;
+
+  std::function<result<std::vector<persistence::unwanted_object>>(
+      tx&, milliseconds lease, std::int64_t most, time_point now)>
+      hold_unwanted = persistence::hold_unwanted_objects;
+  std::function<result<done>(tx&, const persistence::stored_object&)> forget_unwanted =
+      persistence::forget_unwanted_object;
 
   timer_books();
 };

@@ -356,6 +356,23 @@ std::vector<option> options_of(settings& s) {
   add("mail.timeout", &m.timeout, "for one attempt to send a mail", 100, 600'000);
   add("mail.lease", &m.lease,
       "time after which a mail that a node began to send is given to another", 1'000, 3'600'000);
+  auto& r2 = s.r2;
+  add("r2.account_id", &r2.account_id, "Cloudflare account of the buckets; unset: a directory", 0,
+      0, {"R2_ACCOUNT_ID"});
+  add("r2.endpoint", &r2.endpoint, "where the buckets are; unset: at the account's own address", 0,
+      0, {"R2_ENDPOINT"});
+  add("r2.access_key_id", &r2.access_key_id, "access key to the buckets", 0, 0,
+      {"R2_ACCESS_KEY_ID"});
+  add("r2.secret_access_key", &r2.secret_access_key, "its secret", 0, 0, {"R2_SECRET_ACCESS_KEY"});
+  add("r2.avatars", &r2.avatars, "bucket, or directory, of avatars", 0, 0, {"R2_AVATARS"});
+  add("r2.ai_images", &r2.ai_images, "bucket, or directory, of generated images", 0, 0,
+      {"R2_AI_IMAGES"});
+  add("r2.parallel", &r2.parallel, "calls to the object store at once, a thread each", 1, 256);
+  add("r2.queue", &r2.queue, "calls to the object store that may wait", 1, 1'000'000);
+  add("r2.timeout", &r2.timeout, "for one call to R2", 100, 600'000);
+  add("r2.attempts", &r2.attempts, "calls to R2 until one is given up", 1, 20);
+  add("r2.max_object_bytes", &r2.max_object_bytes, "larger objects in R2 are not served", 1'024,
+      1'073'741'824);
   add("cron_secret", &s.cron_secret, "bearer secret of the cron routes; unset: they answer 401", 0,
       0, {"CRON_SECRET"});
   add("encryption_key", &s.encryption_key,

@@ -136,6 +136,27 @@ struct mail_settings {
   bool configured() const { return !resend_api_key.empty() || !smtp_url.empty(); }
 };
 
+/// Where objects (avatars, generated images) are kept: Cloudflare R2, or anything else that speaks
+/// S3 with path-style addresses; a directory in data_dir while it is not configured.
+struct r2_settings {
+  std::string account_id{};
+  std::string endpoint{}; // scheme://host[:port]; empty: the account's own at Cloudflare
+  std::string access_key_id{};
+  secret secret_access_key{};
+  std::string avatars = "avatars";     // bucket; empty: none
+  std::string ai_images = "ai-images"; // likewise
+  std::int64_t parallel = 8;           // calls at once, a thread each
+  std::int64_t queue = 1'000;          // calls that may wait
+  std::chrono::milliseconds timeout{10'000};
+  std::int64_t attempts = 4;
+  std::int64_t max_object_bytes = 33'554'432; // larger ones in the bucket are not served
+
+  bool configured() const {
+    return !access_key_id.empty() && !secret_access_key.empty() &&
+           !(account_id.empty() && endpoint.empty());
+  }
+};
+
 struct settings {
   std::string data_dir = "data";
   std::string log_level = "info";
@@ -149,6 +170,7 @@ struct settings {
   stripe_settings stripe{};
   referral_settings referrals{};
   mail_settings mail{};
+  r2_settings r2{};
   secret cron_secret{};
   secret encryption_key{}; // 64 hex digits; empty: a key file in data_dir
   std::int64_t rate_limit_scale = 1;

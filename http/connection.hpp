@@ -79,6 +79,7 @@ private:
   void continue_after_answer();
 
   bool send();
+  bool send_file();
   void on_sent();
   void linger();
   void begin_stream(std::shared_ptr<event_stream> live);
@@ -108,6 +109,9 @@ private:
   std::string out_scratch_{};
   std::string_view out_body_{};
   std::size_t out_size_ = 0;
+  std::size_t out_head_sent_ = 0;
+  object_part out_file_{};             // what is left to send of it
+  std::uint64_t out_file_paced_ = 0;   // sent of it since the deadline was set
   std::atomic<bool> keep_alive_{true}; // the sweep may clear it
   std::atomic<bool> overdue_{false};   // the sweep has answered
   bool body_unread_ = false;

@@ -29,8 +29,12 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
     return field::host;
   case beast_http::field::if_none_match:
     return field::if_none_match;
+  case beast_http::field::if_range:
+    return field::if_range;
   case beast_http::field::origin:
     return field::origin;
+  case beast_http::field::range:
+    return field::range;
   case beast_http::field::referer:
     return field::referer;
   case beast_http::field::user_agent:

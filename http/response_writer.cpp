@@ -2,6 +2,7 @@
 
 #include "actors/body.hpp"
 #include "http/text_of_second.hpp"
+#include "integrations/object_store.hpp"
 
 #include <array>
 #include <charconv>
@@ -71,6 +72,12 @@ std::string_view cache_control(caching c) {
     return "no-store, no-cache, must-revalidate";
   case caching::public_short:
     return "public, max-age=60";
+  case caching::public_immutable:
+    return "public, max-age=31536000, immutable";
+  case caching::private_immutable:
+    return "private, max-age=31536000, immutable";
+  case caching::public_for_a_quarter:
+    return "public, max-age=900, immutable";
   }
   return "no-store";
 }
@@ -89,6 +96,8 @@ std::string_view reason_phrase(int status) {
     return "Accepted";
   case 204:
     return "No Content";
+  case 206:
+    return "Partial Content";
   case 302:
     return "Found";
   case 303:
@@ -117,6 +126,8 @@ std::string_view reason_phrase(int status) {
     return "URI Too Long";
   case 415:
     return "Unsupported Media Type";
+  case 416:
+    return "Range Not Satisfiable";
   case 417:
     return "Expectation Failed";
   case 422:
@@ -145,10 +156,14 @@ std::string_view reason_phrase(int status) {
 written write_response(const exchange& x, const write_options& options, std::string& head,
                        std::string& scratch) {
   const auto& r = x.result_of();
-  std::string_view body = r.shared ? std::string_view{r.shared->text} : std::string_view{r.body};
+  auto is_part = r.part.of != nullptr;
+  std::string_view body = is_part    ? r.part.of->text(r.part.begin, r.part.size)
+                          : r.shared ? std::string_view{r.shared->text}
+                                     : std::string_view{r.body};
   std::string etag{r.shared ? r.shared->etag() : std::string_view{}};
   auto compressed = false;
-  if (body.size() > worth_compressing && accepts_gzip(x.req.at(field::accept_encoding))) {
+  if (!is_part && body.size() > worth_compressing &&
+      accepts_gzip(x.req.at(field::accept_encoding))) {
     if (r.shared) {
       if (!r.shared->gzip.empty()) body = r.shared->gzip, compressed = true;
     } else if (scratch = gzip(body); !scratch.empty()) {
@@ -168,11 +183,11 @@ written write_response(const exchange& x, const write_options& options, std::str
     if (compressed) head.append("Content-Encoding: gzip\r\n");
     if (!r.stream) { // which lasts as long as the connection
       head.append("Content-Length: ");
-      append_number(head, static_cast<std::int64_t>(body.size()));
+      append_number(head, static_cast<std::int64_t>(is_part ? r.part.size : body.size()));
       head.append("\r\n");
     }
   }
-  if (compressed || body.size() > worth_compressing || r.status == 304)
+  if (compressed || (!is_part && (body.size() > worth_compressing || r.status == 304)))
     head.append("Vary: Accept-Encoding\r\n");
   if (!etag.empty()) append(head, "ETag", etag);
   append(head, "Cache-Control", r.status < 400 ? cache_control(r.cache) : "no-store");
@@ -200,8 +215,9 @@ written write_response(const exchange& x, const write_options& options, std::str
   else if (options.to_http_1_0)
     head.append("Connection: keep-alive\r\n");
   head.append("\r\n");
-  if (x.req.verb == method::head || !may_have_body(r.status)) body = {};
-  return {body};
+  if (x.req.verb == method::head || !may_have_body(r.status)) return {};
+  if (is_part && r.part.of->file() >= 0) return {.from_file = &r.part};
+  return {.body = body};
 }
 
 std::string bare_response(int status, std::string_view json_body, std::string_view request_id) {

@@ -21,6 +21,8 @@ std::vector<std::string_view> split_path(std::string_view path) {
 
 bool is_parameter(std::string_view segment) { return segment.starts_with('{'); }
 
+bool takes_rest(std::string_view segment) { return segment.ends_with("...}"); }
+
 bool is_clean_parameter(std::string_view text) {
   if (text.empty() || text.size() > 255) return false;
   for (char c : text)
@@ -74,7 +76,7 @@ router::router(std::span<const route> routes, const settings& config) {
     if (same != patterns_.end())
       same->methods.push_back(&r);
     else
-      patterns_.push_back({{&r}, std::move(segments)});
+      patterns_.push_back({{&r}, segments, takes_rest(segments.back())});
   }
   auto add_host = [&](const std::string& host, const surface& face) {
     if (!host.empty()) hosts_.emplace_back(host, &face);
@@ -122,21 +124,28 @@ match router::find(method verb, std::string_view path, std::string_view host) co
   if (out.what == match::outcome::not_found && !patterns_.empty() && path.starts_with('/')) {
     auto given = split_path(path);
     for (auto& p : patterns_) {
-      if (p.segments.size() != given.size()) continue;
-      auto fits = std::ranges::equal(p.segments, given, [](auto pattern, auto segment) {
-        return is_parameter(pattern) || pattern == segment;
-      });
+      auto size = p.segments.size();
+      if (p.takes_rest ? given.size() < size : given.size() != size) continue;
+      auto fits = std::equal(
+          p.segments.begin(), p.segments.end(), given.begin(),
+          [](auto pattern, auto segment) { return is_parameter(pattern) || pattern == segment; });
       if (!fits) continue;
       choose(p, verb, only, out);
       if (out.what == match::outcome::not_found) continue;
       for (std::size_t i = 0; i < given.size(); ++i) {
-        if (!is_parameter(p.segments[i])) continue;
+        auto of_rest = p.takes_rest && i + 1 >= size;
+        if (!of_rest && !is_parameter(p.segments[i])) continue;
         auto decoded = percent_decode(given[i], false);
-        if (!decoded || !is_clean_parameter(*decoded)) {
+        if (!decoded || !is_clean_parameter(*decoded) ||
+            (of_rest && (*decoded == "." || *decoded == ".."))) {
           out.what = match::outcome::bad_parameter;
+          out.params.resize(std::ranges::count_if(p.segments, is_parameter)); // nobody reads them
           break;
         }
-        out.params.push_back(std::move(*decoded));
+        if (i < size)
+          out.params.push_back(std::move(*decoded));
+        else
+          out.params.back().append("/").append(*decoded);
       }
       break;
     }

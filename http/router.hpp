@@ -27,7 +27,9 @@ public:
   /// `routes` must outlive the router. Literal paths win over patterns.
   router(std::span<const route> routes, const settings& config);
 
-  /// HEAD finds GET. Path parameters are decoded once; one that is empty, longer than 255 bytes,
+  /// HEAD finds GET. A last segment such as {path...} takes all that is left, one segment or more,
+  /// as one parameter with its slashes; each of them must be a good parameter, and neither "." nor
+  /// "..". Path parameters are decoded once; one that is empty, longer than 255 bytes,
   /// not UTF-8, or contains a slash or a control character is a bad parameter.
   match find(method verb, std::string_view path, std::string_view host) const;
 
@@ -35,6 +37,7 @@ private:
   struct entry {
     std::vector<const route*> methods{};
     std::vector<std::string_view> segments{}; // of a pattern
+    bool takes_rest = false;                  // the last one is {name...}
   };
   void choose(const entry& at, method verb, const surface* only, match& out) const;
   const surface* surface_of_path(std::string_view path) const;

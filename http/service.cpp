@@ -7,6 +7,7 @@
 #include "actors/identity.hpp"
 #include "actors/meter_sync.hpp"
 #include "actors/notifier.hpp"
+#include "actors/objects.hpp"
 #include "actors/project_sync.hpp"
 #include "actors/reconciler.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
@@ -20,6 +21,7 @@
 #include "actors/worker_pool.hpp"
 #include "config/base/log.hpp"
 #include "http/server.hpp"
+#include "integrations/object_cache.hpp"
 #include "integrations/tokens.hpp"
 #include "integrations/vault.hpp"
 #include "persistence/database.hpp"
@@ -129,6 +131,8 @@ struct service::implementation {
       pool.queue = 256;
       return spawn_worker_pool(s, std::move(pool));
     });
+    app.objects =
+        keep_alive<pool_actor>("objects", [&s, &a] { return spawn_object_workers(s, a); });
     app.window_keeper = keep_alive<window_keeper_actor>(
         "window-keeper", [&s, &a] { return spawn_window_keeper(s, a); });
     std::vector<key_fetcher_actor> fetchers;
@@ -178,6 +182,7 @@ struct service::implementation {
   }
 
   void end_actors() {
+    app.object_store->cancel();
     {
       caf::scoped_actor me{*system};
       me->request(app.front_end, stop_patience, drain{})
@@ -203,6 +208,7 @@ struct service::implementation {
     guardians.clear();
     app.storage = nullptr;
     app.compute = nullptr;
+    app.objects = nullptr;
     app.window_keeper = nullptr;
     app.identity = nullptr;
     app.usage_collector = nullptr;
@@ -285,6 +291,8 @@ result<std::unique_ptr<service>> service::start(settings config, service_options
   auto vault = integrations::vault::open(in.app.config.encryption_key, secrets + "vault-key");
   if (!vault) return vault.error();
   in.app.vault = std::move(*vault);
+  in.app.object_store = open_object_store(in.app.config);
+  in.app.object_cache = std::make_shared<integrations::object_cache>();
 
   in.caf_config = std::make_unique<actor_config>(in.io);
   for (std::size_t i = 0; i < threads; ++i) in.threads.emplace_back([&in] { in.io.run(); });

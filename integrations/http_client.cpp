@@ -238,6 +238,13 @@ struct http_client::implementation {
     set(CURLOPT_CUSTOMREQUEST, call.method.c_str());
   }
 
+  void set_signer(const aws_signer& signer) {
+    if (signer.access_key_id.empty()) return;
+    set(CURLOPT_AWS_SIGV4, "aws:amz:auto:s3");
+    set(CURLOPT_USERNAME, signer.access_key_id.c_str());
+    set(CURLOPT_PASSWORD, signer.secret_access_key.reveal().c_str());
+  }
+
   /// The URL as libcurl shall see it. With a server name of its own (a kubeconfig's
   /// tls-server-name) the URL carries that name, for SNI and verification, while the connection
   /// goes to the real host, which also stays in the Host header.
@@ -308,8 +315,12 @@ void add_headers(const http_call& call, header_lines& lines) {
     has_type = has_type || lower_case(name) == "content-type";
     lines.add(text.empty() ? name + ";" : name + ": " + text); // "name:" would remove the header
   }
-  if (!has_type) lines.add("Content-Type:"); // no invented form type
-  lines.add("Expect:");                      // no waiting for 100 Continue
+  // libcurl before 8.3 signs as present what it is told to leave out; a signed call has its type,
+  // and may wait a second for 100 Continue.
+  if (call.signer.access_key_id.empty()) {
+    if (!has_type) lines.add("Content-Type:"); // no invented form type
+    lines.add("Expect:");                      // no waiting for 100 Continue
+  }
   if (!call.bearer.empty()) {
     auto line = secret{"Authorization: " + call.scheme + " " + call.bearer.reveal()};
     lines.add(line.reveal());
@@ -344,6 +355,7 @@ result<http_answer> http_client::implementation::send(const http_call& call,
     set_rules(call);
     set_tls(call.tls);
     set_method(call);
+    set_signer(call.signer);
     add_headers(call, lines);
     set_target(url.get(), call.tls, lines, route);
     set(CURLOPT_HTTPHEADER, lines.get());

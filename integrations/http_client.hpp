@@ -25,6 +25,13 @@ struct tls_options {
   bool insecure = false;     // no verification; only where a cluster's owner chose it
 };
 
+/// Who signs a call by AWS Signature Version 4, for S3 in the region "auto". The caller sends the
+/// header x-amz-content-sha256; path and query are signed as they stand.
+struct aws_signer {
+  std::string access_key_id{};
+  secret secret_access_key{};
+};
+
 struct http_call {
   std::string method = "GET";
   std::string url{}; // http or https only
@@ -35,6 +42,7 @@ struct http_call {
   std::chrono::milliseconds deadline{30'000};
   std::size_t max_body = 64 * 1024 * 1024;
   tls_options tls{};
+  aws_signer signer{}; // empty: nobody
 };
 
 struct http_answer {

@@ -41,7 +41,7 @@ function openState() {
   mkdirSync(dataDir, { recursive: true });
   const fresh = () => ({ password: `demo-${word()}`, cronSecret: word(16), ports: {}, done: [] });
   const completed = (state) =>
-    ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, hopsworksPorts: {}, ...state });
+    ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, hopsworksPorts: {}, r2Ports: {}, ...state });
   const state = completed(existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh());
   save(state);
   return state;
@@ -203,11 +203,12 @@ class Admin {
 }
 
 /// Each step once; what an interrupted first run has done is not done again.
-async function makeCompany({ state, url, environment, standIn, stripe, hopsworks }) {
+async function makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2 }) {
   const admin = new Admin(url, state.password);
   // Not before: the data directory is ours now.
-  Object.assign(state,
-    { ports: standIn.ports, stripePorts: stripe.ports, hopsworksPorts: hopsworks.ports });
+  Object.assign(state, {
+    ports: standIn.ports, stripePorts: stripe.ports, hopsworksPorts: hopsworks.ports, r2Ports: r2?.ports ?? {},
+  });
   const once = async (step, act) => {
     if (running.stopping) throw new Stopped();
     if (state.done.includes(step)) return;
@@ -366,7 +367,7 @@ function explain(url, state, stripe) {
 
 // -- the whole story ------------------------------------------------------------------------------
 
-function environmentFor(state, stripe) {
+function environmentFor(state, stripe, r2) {
   const environment = { ...process.env, BINNACLE_DATA_DIR: dataDir };
   Object.assign(environment, {
     CRON_SECRET: state.cronSecret,
@@ -377,6 +378,9 @@ function environmentFor(state, stripe) {
     PRICING_TABLE: tableOf(plans, (plan) => `price_${plan}_monthly`),
     PRICING_TABLE_ANNUAL: tableOf(plans, (plan) => `price_${plan}_annual`),
     ENABLE_REFERRAL_REWARDS: 'on',
+    ...(r2 && {
+      R2_ENDPOINT: r2.url, R2_ACCESS_KEY_ID: r2.accessKeyId, R2_SECRET_ACCESS_KEY: r2.secretAccessKey,
+    }),
   });
   environment.BINNACLE_LOG_ACCESS_FILE ??= join(dataDir, 'access.log');
   // Demo data belongs into no database but the sandbox's own.
@@ -410,11 +414,14 @@ async function main(args) {
     const standIn = await startStandIn('opencost', state.ports, ['--namespaces', namespaces.join(',')]);
     const stripe = await startStandIn('stripe', state.stripePorts);
     const hopsworks = await startStandIn('hopsworks', state.hopsworksPorts);
+    // It needs a package from npm; without it objects are kept in a directory.
+    const r2 = existsSync(join(root, 'tests/upstreams/node_modules/aws4'))
+      ? await startStandIn('r2', state.r2Ports) : null;
     if (running.stopping) throw new Stopped();
-    const environment = environmentFor(state, stripe);
+    const environment = environmentFor(state, stripe, r2);
     const url = await startService(environment, args);
     await tellStripe(stripe, url, state.webhookSecret);
-    await makeCompany({ state, url, environment, standIn, stripe, hopsworks });
+    await makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2 });
     explain(url, state, stripe);
     await running.service.ended;
   } catch (error) {

@@ -16,6 +16,8 @@ using who = access;
 
 /// Stripe's events are some kilobytes long; an expanded invoice may be some hundred.
 constexpr std::size_t longest_webhook = 1'048'576;
+/// The largest picture, 5 MiB, is refused by its handler; this bounds the form around it.
+constexpr std::size_t longest_upload = 6 * 1'048'576;
 
 // Method, path, surface, who may call, limit class, what a browser must prove, handler, and for
 // summaries until when they are kept. platform.md names no check of the origin; a browser's request
@@ -38,6 +40,10 @@ constexpr route routes[]{
     {post, "/api/billing/session",           &hub, who::user,   hub_sensitive_action, csrf::origin_and_token, post_billing_session},
 
     {post, "/api/billing/stripe-webhook", &hub, who::signer, hub_stripe_webhook, csrf::none, post_hub_stripe_webhook, {}, longest_webhook},
+
+    {post, "/api/user/avatar", &hub, who::user,   hub_avatar_upload, csrf::origin_and_token, post_user_avatar, {}, longest_upload},
+    {get,  "/r2/{path...}",    &hub, who::anyone, none,              csrf::none,             get_avatar_object},
+    {get,  "/r2-ai/{path...}", &hub, who::anyone, none,              csrf::none,             get_ai_object},
 
     {get,  "/api/setup",                &gateway, who::anyone, none,                    csrf::none,              get_setup},
     {post, "/api/setup",                &gateway, who::stranger, gateway_setup,           csrf::origin_if_present, post_setup},

@@ -29,6 +29,10 @@ const MATRIX = {
   'GET /api/billing/sync': { access: 'user', good: 302, hub: true },
   'POST /api/billing/session': { access: 'user', good: 400, body: {}, hub: true },
 
+  'POST /api/user/avatar': { access: 'user', good: 400, body: {}, hub: true },
+  'GET /r2/{path...}': { access: 'anyone', good: 404 },
+  'GET /r2-ai/{path...}': { access: 'anyone', good: 404 },
+
   'GET /api/setup': { access: 'anyone', good: 200 },
   'POST /api/setup': { access: 'stranger', good: 400, body: {} },
   'POST /api/auth/login': { access: 'stranger', good: 400, body: {} },

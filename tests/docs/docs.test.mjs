@@ -136,6 +136,7 @@ test('only one folder knows each library', () => {
     [/^boost\/(asio|beast)\b/, /^(http|actors\/runtime)\//],
     [/^curl\//, /^integrations\//],
     [/^(cjose|openssl)\/|^sodium\.h$|^yaml-cpp\//, /^integrations\//],
+    [/^(jpeglib|jerror|png)\.h$|^webp\//, /^integrations\//],
     [/^caf\//, /^(actors|http)\/|^commands\.cpp$/],
   ];
   const wrong = includes.filter(({ file, what }) =>

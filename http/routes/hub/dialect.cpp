@@ -1,4 +1,5 @@
 #include "http/routes/dialect.hpp"
+#include "http/object_reply.hpp"
 #include "http/surfaces.hpp"
 
 namespace binnacle::http {
@@ -35,6 +36,10 @@ constexpr error_table rows{{
 static_assert(in_order(rows));
 
 constexpr std::array translations{
+    translation{"Invalid file type", "Ungültiger Dateityp"},
+    translation{"The picture has too many pixels", "Das Bild hat zu viele Bildpunkte"},
+    translation{"The picture is damaged", "Das Bild ist beschädigt"},
+    translation{"The upload took too long", "Das Hochladen hat zu lange gedauert"},
     translation{"Account is suspended", "Das Konto ist gesperrt"},
     translation{"Account has been deleted", "Das Konto wurde gelöscht"},
     translation{"Billing is managed by the account owner",
@@ -67,8 +72,30 @@ void add_details(json::object& error, failure& shown, const std::string& field) 
   error.add("details", json::object{{"details", std::move(details)}});
 }
 
+/// The object proxies speak plain text (§8, §9), and do not tell a path that names no object from
+/// one that names none that is there.
+response render_plainly(const fault& f, std::string_view path) {
+  auto is_avatar = path.starts_with("/r2/");
+  switch (f.code) {
+  case errc::bad_request:
+  case errc::not_found:
+    return plain_text(404, is_avatar ? "File not found" : "Not found");
+  case errc::method_not_allowed:
+    return plain_text(405, "Method Not Allowed");
+  case errc::internal:
+  case errc::upstream_failed:
+    return plain_text(500, "Internal server error");
+  default:
+    return plain_text(binnacle::describe(f.code).status, binnacle::describe(f.code).text);
+  }
+}
+
 response render(const fault& f, const exchange& x) {
+  if (x.req.path.starts_with("/r2/") || x.req.path.starts_with("/r2-ai/"))
+    return render_plainly(f, x.req.path);
   auto shown = describe(f, rows, translations);
+  if (f.code == errc::unauthenticated && x.req.path == "/api/user/avatar")
+    shown.text = "Für diese Aktion ist eine Anmeldung erforderlich"; // §6
   if (f.code == errc::rate_limited)
     return present(shown, {{"error", "Rate limit exceeded"}, {"retryAfter", retry_after(x)}}, x);
   json::object more;

@@ -9,6 +9,13 @@ namespace binnacle::http {
 // csrf.cpp
 task<result<response>> get_csrf(context& ctx);
 
+// avatar.cpp
+task<result<response>> post_user_avatar(context& ctx);
+
+// objects.cpp
+task<result<response>> get_avatar_object(context& ctx);
+task<result<response>> get_ai_object(context& ctx);
+
 // billing.cpp
 task<result<response>> get_billing_summary(context& ctx);
 

@@ -2,6 +2,7 @@
 
 #include "actors/admission.hpp"
 #include "http/router.hpp"
+#include "http/routes/hub/handlers.hpp"
 #include "http/routes/platform/handlers.hpp"
 #include "http/surfaces.hpp"
 
@@ -95,6 +96,33 @@ TEST(RouteTable, NeverTakesTheWordCollectForAUserId) {
 
   EXPECT_EQ(wrong.what, match::outcome::wrong_method);
   EXPECT_EQ(wrong.to->run, &post_admin_collect);
+}
+
+TEST(RouteTable, GivesTheRestOfAPathToItsLastParameter) {
+  settings config;
+  router find{all_routes(), config};
+
+  auto deep = find.find(method::head, "/r2-ai/ai-video/results/a%2Db", "localhost");
+
+  ASSERT_EQ(deep.what, match::outcome::found);
+  EXPECT_EQ(deep.to->run, &get_ai_object);
+  EXPECT_EQ(deep.params, std::vector<std::string>{"ai-video/results/a-b"});
+  EXPECT_EQ(find.find(method::get, "/r2/a", "localhost").params, std::vector<std::string>{"a"});
+  EXPECT_EQ(find.find(method::get, "/r2", "localhost").what, match::outcome::not_found);
+  EXPECT_EQ(find.find(method::post, "/r2/a/b", "localhost").what, match::outcome::wrong_method);
+}
+
+TEST(RouteTable, TakesNoDetourForTheRestOfAPath) {
+  settings config;
+  router find{all_routes(), config};
+
+  for (const auto* path :
+       {"/r2/", "/r2/a/", "/r2//a", "/r2/a/../b", "/r2/%2e%2e/a", "/r2/./a", "/r2/a%2Fb",
+        "/r2/a%5Cb", "/r2/a%00", "/r2/a%0A", "/r2/%zz", "/r2/%ff"}) {
+    auto found = find.find(method::get, path, "localhost");
+    EXPECT_EQ(found.what, match::outcome::bad_parameter) << path;
+    EXPECT_EQ(found.params.size(), 1U) << path;
+  }
 }
 
 } // namespace

@@ -1,0 +1,76 @@
+import aws4 from 'aws4';
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { startR2 } from './r2.mjs';
+
+let r2;
+before(async () => { r2 = await startR2(); });
+after(() => r2?.close());
+
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+
+/// Signs with aws4, bends what was signed, and sends it.
+async function send(method, path, { body = '', key = r2.key, bend = () => {}, headers = {} } = {}) {
+  const { host } = new URL(r2.url);
+  const signed = aws4.sign({
+    service: 's3', region: 'auto', method, path, host,
+    headers: { host, 'x-amz-content-sha256': sha256(body), ...headers },
+  }, key);
+  const request = { method, path, body, headers: { ...signed.headers } };
+  bend(request);
+  delete request.headers.host;
+  const answer = await fetch(r2.url + request.path,
+    { method, headers: request.headers, body: request.body || undefined });
+  const text = await answer.text();
+  return { status: answer.status, code: /<Code>(\w+)/.exec(text)?.[1], text, headers: answer.headers };
+}
+
+test('a signed object is kept, with type and ETag, and removed', async () => {
+  const put = await send('PUT', '/avatars/a.webp', { body: 'picture', headers: { 'Content-Type': 'image/webp' } });
+  assert.equal(put.status, 200);
+  const got = await send('GET', '/avatars/a.webp');
+  assert.equal(got.text, 'picture');
+  assert.equal(got.headers.get('content-type'), 'image/webp');
+  assert.equal(got.headers.get('etag'), put.headers.get('etag'));
+  assert.equal((await send('DELETE', '/avatars/a.webp')).status, 204);
+  assert.equal((await send('DELETE', '/avatars/a.webp')).status, 204);
+  assert.equal((await send('GET', '/avatars/a.webp')).code, 'NoSuchKey');
+});
+
+const forged = {
+  'signed with another secret': [{ key: { accessKeyId: 'mine', secretAccessKey: 'x' } }, 'InvalidAccessKeyId'],
+  'for another object': [{ bend: (r) => { r.path = '/avatars/other.webp'; } }, 'SignatureDoesNotMatch'],
+  'with another body': [{ bend: (r) => { r.body = 'another'; } }, 'XAmzContentSHA256Mismatch'],
+  'with another body and its hash': [{ bend: (r) => {
+    r.body = 'another';
+    r.headers['x-amz-content-sha256'] = sha256('another');
+  } }, 'SignatureDoesNotMatch'],
+  'with a signature of one bit less': [{ bend: (r) => {
+    r.headers.Authorization = r.headers.Authorization.replace(/.$/, (c) => (c === '0' ? '1' : '0'));
+  } }, 'SignatureDoesNotMatch'],
+  'of long ago': [{ headers: { 'x-amz-date': '20200101T000000Z' } }, 'RequestTimeTooSkewed'],
+  'without a signature': [{ bend: (r) => { delete r.headers.Authorization; } }, 'AccessDenied'],
+};
+for (const [what, [options, code]] of Object.entries(forged))
+  test(`a request ${what} is refused`, async () => {
+    const refused = await send('PUT', '/avatars/forged.webp', { body: 'picture', ...options });
+    assert.equal(refused.code, code);
+    assert.deepEqual(await (await fetch(`${r2.control}/objects`)).json(), []);
+  });
+
+test('the right key with a wrong secret does not sign', async () => {
+  const key = { ...r2.key, secretAccessKey: 'guessed' };
+  assert.equal((await send('GET', '/avatars/a.webp', { key })).code, 'SignatureDoesNotMatch');
+});
+
+test('it misbehaves on command', async () => {
+  const fault = (what) => fetch(`${r2.control}/faults`, { method: 'POST', body: JSON.stringify([what]) });
+  await fault({ kind: 'status', status: 503, retryAfter: 1 });
+  const refused = await send('PUT', '/avatars/b.webp', { body: 'b' });
+  assert.equal(refused.status, 503);
+  assert.equal(refused.headers.get('retry-after'), '1');
+  await fault({ kind: 'reset-after' });
+  await assert.rejects(send('PUT', '/avatars/b.webp', { body: 'b' }));
+  assert.deepEqual(await (await fetch(`${r2.control}/objects`)).json(), ['avatars/b.webp']);
+});
