@@ -196,3 +196,28 @@ test('an R2 that is away is left alone, and used again when it is back', async (
   await r2.noFaults();
   await until('it is asked again', async () => (await cloud.call('GET', '/r2/nothing-5.webp')).status === 404);
 });
+
+test('a service killed between the store and the commit leaves no broken picture and no object', async () => {
+  const env = { ...r2.env, R2_AVATARS: 'killed', BINNACLE_R2_TIMEOUT: '30s' };
+  const first = await startService({ env });
+  const who = await somebody(first);
+  const before = expect(await upload(who, picture(), first), 200).json.data.imageUrl;
+  const kept = async () => (await r2.objects()).filter((name) => name.startsWith('killed/'));
+  await r2.fault({ kind: 'latency', ms: 20_000, match: 'PUT /killed' }); // it is there, and not yet said so
+  const cut = upload(who, picture(), first).catch(() => {});
+  await until('the second one is in the store', async () => (await kept()).length === 2);
+  await first.stop('SIGKILL');
+  await cut;
+  const second = await startService({ directory: first.directory, env });
+  try {
+    assert.equal(imageOf(second, who), before);
+    expect(await second.call('GET', before), 200);
+    assert.equal(due(second).length, 1);
+    hurry(second);
+    await until('the other one is gone', async () => (await kept()).length === 1, 90_000);
+    assert.deepEqual(await kept(), [before.replace('/r2/', 'killed/')]);
+    assert.deepEqual(second.sql('SELECT * FROM unwanted_objects'), []);
+  } finally {
+    await second.stop();
+  }
+});
