@@ -9,6 +9,7 @@
 #include "integrations/passwords.hpp"
 #include "integrations/tokens.hpp"
 #include "persistence/clusters.hpp"
+#include "persistence/meters.hpp"
 #include "persistence/migrations.hpp"
 #include "persistence/prices.hpp"
 #include "persistence/users.hpp"
@@ -240,6 +241,29 @@ void print(const books_report& report, const reconcile_options& how) {
 }
 
 } // namespace
+
+int disputes(settings config, const dispute_options& options) {
+  if (!options.identifier.empty() && !options.taken && !options.not_taken)
+    return complain(bad_field("identifier", "say --taken or --not-taken"));
+  return with_database(config, [&](persistence::database& db) {
+    auto now = system_clock_source().now();
+    auto how = options.identifier.empty() ? persistence::access::read : persistence::access::write;
+    std::vector<persistence::meter_report> open;
+    auto ran = db.run(how, [&](persistence::transaction& tx) -> result<done> {
+      if (!options.identifier.empty())
+        return persistence::decide_disputed_report(tx, options.identifier, options.taken, now);
+      auto found = persistence::disputed_reports(tx);
+      if (!found) return found.error();
+      open = std::move(*found);
+      return done{};
+    });
+    if (!ran) return complain(ran.error());
+    for (const auto& r : open)
+      std::cout << r.identifier << "  " << r.customer << "  " << format_date(start_of(r.day))
+                << "  " << r.meter << "  " << r.value.str() << "  " << r.failure << "\n";
+    return static_cast<int>(ok);
+  });
+}
 
 int reconcile(settings config, const reconcile_options& options) {
   auto from = parse_date(options.from), to = parse_date(options.to);

@@ -32,6 +32,14 @@ struct collect_options {
 int collect(settings config, const collect_options& options);
 /// Reports booked usage to Stripe's meters, or tells what would be reported.
 int sync_stripe(settings config, bool dry_run);
+/// Lists the reports to Stripe's meters that are disputed or, of the one named, stores what a
+/// person has found out.
+struct dispute_options {
+  std::string identifier{}; // empty: list them
+  bool taken = false;
+  bool not_taken = false;
+};
+int disputes(settings config, const dispute_options& options);
 /// Compares the books with themselves and, when asked to, with OpenCost and Stripe; `failed` when
 /// something differs or could not be compared.
 struct reconcile_options {

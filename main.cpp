@@ -91,6 +91,16 @@ int main(int argc, char** argv) {
     command = [&](settings s) { return commands::sync_stripe(std::move(s), sync_dry_run); };
   });
 
+  auto* disputes = add("disputes", "decide about reports to Stripe's meters that are disputed");
+  commands::dispute_options dispute;
+  auto* which = disputes->add_option("identifier", dispute.identifier, "which (default: list all)");
+  auto* taken = disputes->add_flag("--taken", dispute.taken, "Stripe has counted it");
+  disputes->add_flag("--not-taken", dispute.not_taken, "Stripe has not: send it again")
+      ->needs(which)
+      ->excludes(taken->needs(which));
+  disputes->callback(
+      [&] { command = [&](settings s) { return commands::disputes(std::move(s), dispute); }; });
+
   auto* reconcile = add("reconcile", "compare the books, from OpenCost to Stripe");
   commands::reconcile_options books;
   reconcile->add_option("--from", books.from, "first day, such as 2026-01-31 (default: 35 days)");

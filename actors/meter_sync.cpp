@@ -201,6 +201,7 @@ struct sync_state : patient_scope<meter_sync_actor::base> {
       run->complain(day.unknown.front().identifier, to_string(verdict.error()));
       co_return false;
     }
+    if (*verdict == report_state::sent) co_return false; // somebody reports it just now
     ++run->settled;
     for (const auto& r : day.unknown)
       if (*verdict == report_state::delivered)

@@ -197,26 +197,51 @@ result<done> finish_meter_reports(transaction& tx, const std::vector<report_outc
   return done{};
 }
 
+// Only days all of whose unknown reports are due for settling: of one that is still repeated the
+// outcome may be known soon, and the count tells that of the others then.
 constexpr statement unsettled{"unsettled_meter_days", R"sql(
-  SELECT customer_id, day, meter,
-    coalesce((SELECT sum(d.value) FROM meter_reports d
-              WHERE d.customer_id = r.customer_id AND d.day = r.day AND d.meter = r.meter
-                AND d.state = 'delivered'), 0)
-  FROM meter_reports r
-  WHERE state = 'sent' AND first_sent_at <= $1 AND (lease_until IS NULL OR lease_until <= $2)
-  GROUP BY customer_id, day, meter ORDER BY day, customer_id, meter LIMIT $3
+  SELECT customer_id, day, meter FROM meter_reports
+  WHERE state = 'sent'
+  GROUP BY customer_id, day, meter
+  HAVING bool_and(first_sent_at <= $1 AND (lease_until IS NULL OR lease_until <= $2))
+  ORDER BY day, customer_id, meter LIMIT $3
 )sql"};
-constexpr statement unknown_of_day{"unknown_meter_reports", R"sql(
-  SELECT )sql" REPORT_COLUMNS R"sql( FROM meter_reports
-  WHERE customer_id = $1 AND day = $2 AND meter = $3 AND state = 'sent' ORDER BY identifier
-)sql"};
+#define REPORTS_OF_DAY                                                                             \
+  "SELECT " REPORT_COLUMNS " FROM meter_reports"                                                   \
+  " WHERE customer_id = $1 AND day = $2 AND meter = $3 AND state IN ('sent', 'delivered')"         \
+  " ORDER BY identifier"
+constexpr statement reports_of_day{"meter_reports_of_day", REPORTS_OF_DAY};
+constexpr statement held_reports_of_day{"hold_meter_reports_of_day", REPORTS_OF_DAY " FOR UPDATE"};
+
+namespace {
+
+unsettled_day day_in(transaction& tx, const statement& reports, unsettled_day of) {
+  of.delivered = {};
+  of.unknown.clear();
+  for (auto& r : reports_of(exec(tx, reports, of.customer, of.day, of.meter)))
+    if (r.state == report_state::delivered)
+      of.delivered += r.value;
+    else
+      of.unknown.push_back(std::move(r));
+  return of;
+}
+
+/// Whether nothing was sent or delivered in between.
+bool same(const unsettled_day& a, const unsettled_day& b) {
+  return a.delivered == b.delivered &&
+         std::ranges::equal(a.unknown, b.unknown, [](const auto& x, const auto& y) {
+           return x.identifier == y.identifier && x.attempts == y.attempts;
+         });
+}
+
+} // namespace
+
 result<std::vector<unsettled_day>> unsettled_meter_days(transaction& tx, std::int64_t limit,
                                                         time_point now) {
   std::vector<unsettled_day> out;
   for (const auto& row : exec(tx, unsettled, now - meter_repetition, now, limit)) {
-    unsettled_day one{text_of(row[0]), text_of(row[2]), day_of(row[1]), decimal_of(row[3]), {}};
-    one.unknown = reports_of(exec(tx, unknown_of_day, one.customer, one.day, one.meter));
-    out.push_back(std::move(one));
+    unsettled_day one{text_of(row[0]), text_of(row[2]), day_of(row[1]), {}, {}};
+    out.push_back(day_in(tx, reports_of_day, std::move(one)));
   }
   return out;
 }
@@ -231,6 +256,7 @@ constexpr statement settle{"settle_meter_reports", R"sql(
 )sql"};
 result<report_state> settle_meter_day(transaction& tx, const unsettled_day& of, decimal counted,
                                       time_point now) {
+  if (!same(of, day_in(tx, held_reports_of_day, of))) return report_state::sent;
   decimal with = of.delivered;
   for (const auto& r : of.unknown) with += r.value;
   auto verdict = counted == with           ? report_state::delivered
@@ -244,6 +270,29 @@ result<report_state> settle_meter_day(transaction& tx, const unsettled_day& of, 
   for (const auto& r : of.unknown) identifiers.add(std::string_view{r.identifier});
   mark(tx, exec(tx, settle, identifiers, name_of(verdict), why, now));
   return verdict;
+}
+
+constexpr statement decide{"decide_disputed_report", R"sql(
+  UPDATE meter_reports
+  SET state = CASE WHEN $2::boolean THEN 'delivered' ELSE 'waiting' END,
+    delivered_at = CASE WHEN $2::boolean THEN $3::timestamptz END,
+    first_sent_at = NULL, failure = NULL
+  WHERE identifier = $1 AND state = 'disputed'
+  RETURNING usage_id
+)sql"};
+result<done> decide_disputed_report(transaction& tx, const std::string& identifier, bool taken,
+                                    time_point now) {
+  auto decided = exec(tx, decide, identifier, taken, now);
+  if (decided.empty()) return missing("There is no disputed report " + identifier);
+  mark(tx, decided);
+  return done{};
+}
+
+constexpr statement disputed{"disputed_meter_reports",
+                             "SELECT " REPORT_COLUMNS " FROM meter_reports WHERE state = 'disputed'"
+                             " ORDER BY payer_id, day, meter, revision"};
+result<std::vector<meter_report>> disputed_reports(transaction& tx) {
+  return reports_of(exec(tx, disputed));
 }
 
 constexpr statement backlog{"load_meter_backlog", R"sql(

@@ -84,7 +84,8 @@ struct report_outcome {
 result<done> finish_meter_reports(transaction&, const std::vector<report_outcome>&, time_point now);
 
 /// One customer's day and meter with reports whose outcome has been unknown for too long to repeat
-/// them. Stripe has counted `delivered` there, or more if it took some of `unknown`.
+/// them, and none that may be repeated or is being sent. Stripe has counted `delivered` there, or
+/// more if it took some of `unknown`.
 struct unsettled_day {
   std::string customer{};
   std::string meter{};
@@ -94,9 +95,18 @@ struct unsettled_day {
 };
 result<std::vector<unsettled_day>> unsettled_meter_days(transaction&, std::int64_t limit,
                                                         time_point now);
-/// Decides about them by what Stripe has counted: all taken, none, or disputed.
+/// Decides about them by what Stripe has counted since they were read: all taken (delivered), none
+/// (waiting), or disputed. Decides nothing (sent) when any report of the day was sent or delivered
+/// meanwhile, as what was counted may be that.
 result<report_state> settle_meter_day(transaction&, const unsettled_day&, decimal counted,
                                       time_point now);
+
+/// Those that a person must look at.
+result<std::vector<meter_report>> disputed_reports(transaction&);
+/// What that person has found out: Stripe has it, or has not and it is sent anew. not_found when no
+/// such report is disputed.
+result<done> decide_disputed_report(transaction&, const std::string& identifier, bool taken,
+                                    time_point now);
 
 /// The whole outbox, for metrics and admins.
 struct meter_backlog {

@@ -108,6 +108,23 @@ test('a day is reported once, in whole hundredths of a credit and six decimals o
   assert.equal(await counted(who.customer), '123');
 });
 
+test('a disputed report waits until a person has decided about it', async () => {
+  const who = await payer();
+  book(who, dayBefore(1), '1');
+  await sync();
+  const [[identifier]] = service.sql(`UPDATE meter_reports SET state = 'disputed',
+    delivered_at = NULL, failure = 'Stripe counts 40' WHERE payer_id = '${who.id}' AND value <> 0
+    RETURNING identifier`);
+
+  const { stdout } = await service.cli(['disputes']);
+  assert.match(stdout, new RegExp(`^${identifier} .* compute_credits  100  Stripe counts 40$`, 'm'));
+  assert.equal((await service.cli(['disputes', identifier])).code, 2);
+  assert.equal((await service.cli(['disputes', identifier, '--taken'])).code, 0);
+
+  assert.deepEqual(statesOf(who), ['delivered']);
+  assert.equal((await service.cli(['disputes', identifier, '--not-taken'])).code, 1);
+});
+
 test('what is less than a hundredth is carried to the next day', async () => {
   const who = await payer();
   for (const day of [4, 3, 2]) book(who, dayBefore(day), '0.005');

@@ -291,6 +291,70 @@ TEST_F(Meters, AreDeliveredOrDisputedByWhatStripeHasCounted) {
   EXPECT_FALSE(reported("payer", "2025-03-18"));
 }
 
+TEST_F(Meters, WaitWithADayOfWhichAReportMayStillBeRepeated) {
+  book("payer", "2025-03-18", "1");
+  plan();
+  claim(noon, noon); // and no answer
+  book("payer", "2025-03-18", "2");
+  plan(noon + 12h);
+  auto both = claim(noon + 12h, noon + 12h);
+  ASSERT_EQ(both.size(), 2U);
+  for (const auto& r : both) finish(r.identifier, report_state::sent);
+
+  EXPECT_TRUE(unsettled(noon + 23h).empty());
+  auto open = unsettled(noon + 35h);
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].unknown.size(), 2U);
+}
+
+TEST_F(Meters, AreNotSettledByACountThatWhatWasSentMeanwhileMayBeIn) {
+  book("payer", "2025-03-18", "1");
+  plan();
+  auto first = claim(noon, noon).at(0);
+  auto later = noon + 23h;
+  auto open = unsettled(later);
+  ASSERT_EQ(open.size(), 1U);
+  book("payer", "2025-03-18", "2");
+  plan(later);
+  auto settle = [&] {
+    return must(writing(
+        db, [&](transaction& tx) { return settle_meter_day(tx, open[0], number("100"), later); }));
+  };
+
+  auto second = claim(later, later).at(0); // another process corrects the day by as much
+  EXPECT_EQ(settle(), report_state::sent);
+  finish(second.identifier, report_state::delivered);
+  EXPECT_EQ(settle(), report_state::sent);
+
+  EXPECT_EQ(unsettled(later).at(0).unknown.at(0).identifier, first.identifier);
+  EXPECT_EQ(unsettled(later).at(0).delivered, number("100"));
+}
+
+TEST_F(Meters, InDisputeAreDecidedByAPerson) {
+  for (const auto* day : {"2025-03-17", "2025-03-18"}) book("payer", day, "1");
+  plan();
+  claim(noon, noon);
+  auto later = noon + 23h;
+  for (const auto& day : unsettled(later))
+    must(writing(db,
+                 [&](transaction& tx) { return settle_meter_day(tx, day, number("40"), later); }));
+  auto open = must(reading(db, [](transaction& tx) { return disputed_reports(tx); }));
+  ASSERT_EQ(open.size(), 2U);
+  EXPECT_EQ(open[0].failure, "Stripe counts 40, not 0 without or 100 with what is unknown");
+  auto decide = [&](const std::string& identifier, bool taken) {
+    return writing(
+        db, [&](transaction& tx) { return decide_disputed_report(tx, identifier, taken, later); });
+  };
+
+  must(decide(open[0].identifier, true));
+  EXPECT_TRUE(reported("payer", "2025-03-17"));
+  must(decide(open[1].identifier, false));
+  auto again = claim(later, later);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].identifier, open[1].identifier);
+  EXPECT_EQ(decide(open[0].identifier, false).error().code, errc::not_found);
+}
+
 TEST_F(Meters, OnceUnknownStaySoThoughALaterAttemptIsCertainlyNotTaken) {
   book("payer", "2025-03-18", "1");
   plan();
