@@ -104,7 +104,7 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
       count(out ? "applied" : "failed");
       if (!out) co_await note_failure(e, out.error());
     } catch (const std::exception& failure) {
-      log::error("Stripe event failed", {{"event", e.id}, {"why", failure.what()}});
+      log::error("Stripe event failed", {{"stripe_event", e.id}, {"why", failure.what()}});
     }
     --at_work;
     look();
@@ -113,7 +113,7 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
   task<done> note_failure(const held_stripe_event& e, const fault& why) {
     auto text = to_string(why);
     log::warn("Stripe event not applied",
-              {{"event", e.id}, {"type", e.type}, {"attempt", e.attempt}, {"why", text}});
+              {{"stripe_event", e.id}, {"type", e.type}, {"attempt", e.attempt}, {"why", text}});
     auto again = app->time->now() + pause_after(e.attempt);
     auto body = bind_sql(persistence::fail_stripe_event, e, text, again);
     // Refused when somebody else is at it by now: then it is theirs.

@@ -1,6 +1,7 @@
 #include "integrations/stripe/objects.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/log.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -15,7 +16,11 @@ struct nonsense {
   std::string why;
 };
 
-std::string text_of(const bj::string& s) { return {s.data(), s.size()}; }
+/// PostgreSQL has no NUL in texts: what follows one would be lost.
+std::string text_of(const bj::string& s) {
+  if (s.find('\0') != bj::string::npos) throw nonsense{"a text has a NUL in it"};
+  return {s.data(), s.size()};
+}
 
 /// An object's member; null when it is absent or null.
 const bj::value* member(const bj::object& o, const char* name) {
@@ -295,11 +300,20 @@ meter_summary summary_of(const bj::object& o) {
 
 std::string json_of(const bj::object& o) { return bj::serialize(o); }
 
+/// Of the object of an event, of which there are hundreds of types: empty where there is no id.
+std::string id_at(const bj::object& o, const char* name) {
+  const auto* value = o.if_contains(name);
+  if (const auto* expanded = value ? value->if_object() : nullptr)
+    value = expanded->if_contains("id");
+  const auto* s = value ? value->if_string() : nullptr;
+  return s ? text_of(*s) : std::string{};
+}
+
 /// A customer is its own; a detached payment method was somebody's.
 std::string customer_of_event(const bj::object& about, const bj::object* previous) {
-  if (text(about, "object") == "customer") return text(about, "id");
-  auto out = reference(about, "customer");
-  return out.empty() && previous ? reference(*previous, "customer") : out;
+  if (id_at(about, "object") == "customer") return id_at(about, "id");
+  auto out = id_at(about, "customer");
+  return out.empty() && previous ? id_at(*previous, "customer") : out;
 }
 
 event event_of(const bj::object& o) {
@@ -313,7 +327,7 @@ event event_of(const bj::object& o) {
   const auto* data = object(o, "data");
   const auto* about = data ? object(*data, "object") : nullptr;
   if (!about) throw nonsense{"data.object is missing"};
-  out.object_id = text(*about, "id");
+  out.object_id = id_at(*about, "id");
   out.object = json_of(*about);
   const auto* previous = object(*data, "previous_attributes");
   if (previous) out.previous_attributes = json_of(*previous);
@@ -324,6 +338,25 @@ event event_of(const bj::object& o) {
 event listed_event_of(const bj::object& o) {
   auto out = event_of(o);
   out.json = json_of(o);
+  return out;
+}
+
+/// What cannot be read of a list of events is left out: one of them must not stop all.
+list<event> events_of(const bj::object& o) {
+  expect(o, "list");
+  const auto* data = member(o, "data");
+  const auto* items = data ? data->if_array() : nullptr;
+  if (!items) throw nonsense{"data is no array"};
+  list<event> out{{}, truth(o, "has_more")};
+  for (const auto& item : *items) {
+    try {
+      const auto* one = item.if_object();
+      if (!one) throw nonsense{"no object"};
+      out.data.push_back(listed_event_of(*one));
+    } catch (const nonsense& n) {
+      log::warn("Stripe listed an event that cannot be read", {{"why", n.why}});
+    }
+  }
   return out;
 }
 
@@ -386,8 +419,6 @@ result<list<meter>> read_meters(std::string_view json) {
 result<list<meter_summary>> read_meter_summaries(std::string_view json) {
   return document(json, list_of<meter_summary, summary_of>);
 }
-result<list<event>> read_events(std::string_view json) {
-  return document(json, list_of<event, listed_event_of>);
-}
+result<list<event>> read_events(std::string_view json) { return document(json, events_of); }
 
 } // namespace binnacle::stripe

@@ -166,6 +166,7 @@ result<list<invoice>> read_invoices(std::string_view json);
 result<list<payment_method>> read_payment_methods(std::string_view json);
 result<list<meter>> read_meters(std::string_view json);
 result<list<meter_summary>> read_meter_summaries(std::string_view json);
+/// Leaves out, and logs, the events that cannot be read.
 result<list<event>> read_events(std::string_view json);
 
 } // namespace binnacle::stripe

@@ -181,6 +181,33 @@ TEST(StripeReaders, RefuseNonsense) {
   EXPECT_FALSE(read_invoices(R"({"object":"list","data":[7]})"));
 }
 
+TEST(StripeEvents, LeaveOutAListedEventThatCannotBeReadAndKeepTheRest) {
+  auto event = [](const std::string& id, const std::string& object) {
+    return R"({"object":"event","id":)" + id + R"(,"type":"x","created":1,"data":{"object":)" +
+           object + "}}";
+  };
+  auto listed = read_events(
+      R"({"object":"list","has_more":true,"data":[)" +
+      event("\"evt_1\"", R"({"object":"thing","id":5,"customer":[]})") + "," + event("7", "{}") +
+      ",null," + event("\"evt_2\"", R"({"id":"in_1","customer":{"id":"cus_1"}})") + "]}");
+
+  ASSERT_TRUE(listed);
+  EXPECT_TRUE(listed->has_more);
+  ASSERT_EQ(listed->data.size(), 2U);
+  EXPECT_EQ(listed->data[0].id, "evt_1");
+  EXPECT_EQ(listed->data[0].object_id, "");
+  EXPECT_EQ(listed->data[0].customer, "");
+  EXPECT_EQ(listed->data[1].object_id, "in_1");
+  EXPECT_EQ(listed->data[1].customer, "cus_1");
+}
+
+TEST(StripeEvents, HaveNoNulInTheirTexts) {
+  EXPECT_FALSE(read_event(R"({"id":"evt_\u0000x","object":"event","type":"x","created":1,)"
+                          R"("data":{"object":{}}})"));
+  EXPECT_FALSE(read_event(R"({"id":"evt_1","object":"event","type":"x","created":1,)"
+                          R"("data":{"object":{"id":"cus_1\u0000x"}}})"));
+}
+
 // -- refusals ------------------------------------------------------------------------------------
 
 fault fault_of(int status, std::string body) {
