@@ -136,10 +136,12 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     case event_effect::payment_means:
       co_return co_await apply_means(e, *about);
     case event_effect::invoice: {
-      // As it was then: what was paid once stays paid.
-      auto invoice = stripe::read_invoice(about->object);
-      if (!invoice) co_return invoice.error();
-      auto effects = bind_sql(apply_invoice, std::move(*invoice), setting_of(e));
+      // As it was then: what was paid once stays paid. Of one in an unknown form only its customer
+      // matters, as nothing else depends on it.
+      auto read = stripe::read_invoice(about->object);
+      auto invoice = read ? std::move(*read) : stripe::invoice{};
+      invoice.customer = about->customer;
+      auto effects = bind_sql(apply_invoice, std::move(invoice), setting_of(e));
       co_return co_await settle(e, std::move(effects));
     }
     case event_effect::none:
