@@ -1,5 +1,8 @@
 #include "actors/reconciler.hpp"
 #include "actors/timers.hpp"
+#include "actors/worker_pool.hpp"
+#include "integrations/object_cache.hpp"
+#include "integrations/object_store.hpp"
 
 #include "deterministic_system.hpp"
 
@@ -8,6 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using persistence::timer_run;
+using persistence::unwanted_object;
 
 class timers_test : public testing::deterministic_system {
 protected:
@@ -65,14 +69,44 @@ protected:
       ++sweeps;
       return 7;
     };
+    out.hold_unwanted = [this](auto&, milliseconds, std::int64_t,
+                               time_point) -> result<std::vector<unwanted_object>> {
+      return std::exchange(unwanted, {});
+    };
+    out.forget_unwanted = [this](auto&, const persistence::stored_object& o) -> result<done> {
+      forgotten.push_back(o.key);
+      return done{};
+    };
     return out;
   }
+
+  /// Removes everything but what is called "stuck".
+  struct fake_objects final : integrations::object_store {
+    result<done> put(const integrations::object_name&, std::string_view, const std::string&,
+                     instant) override {
+      return done{};
+    }
+    result<std::shared_ptr<const integrations::object>> find(const integrations::object_name&,
+                                                             instant) override {
+      return std::shared_ptr<const integrations::object>{};
+    }
+    result<done> remove(const integrations::object_name& name, instant) override {
+      if (name.key == "stuck") return fault{errc::upstream_failed, {}, {}, "not today"};
+      removed.push_back(name.key);
+      return done{};
+    }
+    std::vector<std::string> removed{};
+  };
 
   void start_timers() {
     app.time = &time;
     app.node = "node-1";
-    app.storage = owned(
-        testing::spawn_fake_storage<bool, done, std::int64_t, std::vector<timer_run>>(system, db));
+    app.storage =
+        owned(testing::spawn_fake_storage<bool, done, std::int64_t, std::vector<timer_run>,
+                                          std::vector<unwanted_object>>(system, db));
+    app.objects = owned(spawn_worker_pool(system, {.name = "objects", .detached = false}));
+    app.object_store = objects;
+    app.object_cache = std::make_shared<integrations::object_cache>();
     app.usage_collector = owned(system.spawn(collector, this));
     app.reconciler = owned(system.spawn(reconciler, this));
     owned(spawn_timers(system, app, {.books = books(), .random = [] { return 0.5; }}));
@@ -90,6 +124,9 @@ protected:
   services app{};
   std::map<std::string, row> rows{};
   std::vector<reconcile_books> compared{};
+  std::shared_ptr<fake_objects> objects = std::make_shared<fake_objects>();
+  std::vector<unwanted_object> unwanted{};
+  std::vector<std::string> forgotten{};
   int collections = 0;
   int sweeps = 0;
   std::int64_t held = 0;
@@ -220,6 +257,16 @@ TEST_F(timers_test, SweepsEveryTenMinutes) {
   pass(1h);
 
   EXPECT_EQ(sweeps, 7);
+}
+
+TEST_F(timers_test, RemovesTheObjectsThatNothingRefersTo) {
+  start_timers();
+  unwanted = {{{"avatars", "old"}, 1}, {{"avatars", "stuck"}, 1}, {{"avatars", "older"}, 2}};
+
+  pass(2min);
+
+  EXPECT_EQ(objects->removed, (std::vector<std::string>{"old", "older"}));
+  EXPECT_EQ(forgotten, objects->removed); // what is stuck is held again when its lease is over
 }
 
 } // namespace
