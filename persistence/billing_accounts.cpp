@@ -94,6 +94,8 @@ std::optional<subscription> first_subscription(const pqxx::result& rows) {
 
 } // namespace
 
+#define ACTIVE "('active', 'trialing', 'past_due', 'unpaid', 'paused')" // is_active
+
 bool is_active(const subscription& s) {
   static constexpr std::array<std::string_view, 5> active{"active", "trialing", "past_due",
                                                           "unpaid", "paused"};
@@ -135,13 +137,13 @@ result<std::vector<subscription>> subscriptions_of(transaction& tx, const user_i
   return out;
 }
 
-constexpr statement newest_of_kind{"newest_subscription",
-                                   "SELECT " SUBSCRIPTION_COLUMNS
-                                   " FROM subscriptions WHERE user_id = $1 AND kind = $2"
-                                   " ORDER BY updated_at DESC, id DESC LIMIT 1"};
-result<std::optional<subscription>> newest_subscription(transaction& tx, const user_id& who,
-                                                        const std::string& kind) {
-  return first_subscription(exec(tx, newest_of_kind, who, kind));
+constexpr statement telling_of_kind{
+    "telling_subscription",
+    "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions WHERE user_id = $1 AND kind = $2"
+    " ORDER BY status IN " ACTIVE " DESC, created_at DESC, id DESC LIMIT 1"};
+result<std::optional<subscription>> telling_subscription(transaction& tx, const user_id& who,
+                                                         const std::string& kind) {
+  return first_subscription(exec(tx, telling_of_kind, who, kind));
 }
 
 constexpr statement subscription_by_id{"find_subscription", "SELECT " SUBSCRIPTION_COLUMNS
@@ -155,7 +157,7 @@ result<std::optional<subscription>> find_subscription(transaction& tx, const std
 #define PAYERS                                                                                     \
   "SELECT u.id, u.email, u.billing_mode, u.feature_flags, s.status FROM users u LEFT JOIN LATERAL" \
   " (SELECT status FROM subscriptions WHERE user_id = u.id AND kind = 'usage'"                     \
-  " ORDER BY updated_at DESC, id DESC LIMIT 1) s ON true "
+  " ORDER BY status IN " ACTIVE " DESC, created_at DESC, id DESC LIMIT 1) s ON true "
 
 namespace {
 

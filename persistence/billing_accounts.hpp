@@ -57,8 +57,9 @@ result<time_point> stripe_clock(transaction&);
 result<bool> upsert_subscription(transaction&, const subscription&, time_point now);
 /// The most recently changed first.
 result<std::vector<subscription>> subscriptions_of(transaction&, const user_id&);
-result<std::optional<subscription>> newest_subscription(transaction&, const user_id&,
-                                                        const std::string& kind);
+/// The one to show: the newest of those that are active, or of all when none is.
+result<std::optional<subscription>> telling_subscription(transaction&, const user_id&,
+                                                         const std::string& kind);
 /// Whose it is; nothing when it is not known.
 result<std::optional<subscription>> find_subscription(transaction&, const std::string& id);
 
@@ -70,7 +71,7 @@ struct payer {
   std::string email{};
   std::string billing_mode{};        // prepaid, postpaid or empty
   std::string feature_flags = "{}";  // JSON
-  std::string subscription_status{}; // of the usage subscription changed last; empty: none
+  std::string subscription_status{}; // of the telling usage subscription; empty: none
 };
 /// Newest users first.
 result<std::vector<payer>> list_payers(transaction&);

@@ -178,25 +178,40 @@ TEST_F(BillingAccounts, AreDatedByTheClockThatDatesStripesEvents) {
   EXPECT_LE(read, clock());
 }
 
-TEST_F(BillingAccounts, TellTheNewestOfAKind) {
+TEST_F(BillingAccounts, TellTheNewestActiveOneOfAKindElseTheNewest) {
   auto usage = pro("active", now);
   usage.id = "sub_usage";
   usage.kind = "usage";
   usage.plan = "";
-  store(usage, now + hours{2});
-  store(pro("active", now), now);
-  auto newer = pro("canceled", now);
+  store(usage);
+  auto older = pro("active", now);
+  older.created_at = now - hours{24};
+  store(older);
+  auto newer = pro("active", now);
   newer.id = "sub_2";
-  store(newer, now + hours{1});
-
-  auto newest = [&](const char* kind) {
+  newer.created_at = now;
+  store(newer);
+  auto told = [&](const char* kind) {
     return must(run_in(db, access::read,
-                       [&](transaction& tx) { return newest_subscription(tx, {"a"}, kind); }));
+                       [&](transaction& tx) { return telling_subscription(tx, {"a"}, kind); }));
   };
-  EXPECT_EQ(newest("plan")->id, "sub_2");
-  EXPECT_FALSE(is_active(*newest("plan")));
-  EXPECT_EQ(newest("usage")->plan, "");
-  EXPECT_TRUE(is_active(*newest("usage")));
+  EXPECT_EQ(told("plan")->id, "sub_2");
+
+  older.status = "canceled"; // which is the latest news
+  store(older, now + hours{1});
+  EXPECT_EQ(told("plan")->id, "sub_2");
+  newer.status = "canceled";
+  older.id = "sub_3";
+  older.status = "past_due";
+  store(newer, now + hours{2});
+  store(older, now + hours{1});
+  EXPECT_EQ(told("plan")->id, "sub_3");
+  older.status = "canceled";
+  store(older, now + hours{3});
+  EXPECT_EQ(told("plan")->id, "sub_2");
+
+  EXPECT_EQ(told("usage")->plan, "");
+  EXPECT_TRUE(is_active(*told("usage")));
   auto found = must(
       run_in(db, access::read, [](transaction& tx) { return find_subscription(tx, "sub_2"); }));
   EXPECT_EQ(found->who, user_id{"a"});

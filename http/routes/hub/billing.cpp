@@ -16,7 +16,7 @@ struct billing_summary {
 
 result<billing_summary> load_summary(persistence::transaction& tx, const user_id& who,
                                      time_point now) {
-  auto newest = persistence::newest_subscription(tx, who, "plan");
+  auto newest = persistence::telling_subscription(tx, who, "plan");
   if (!newest) return newest.error();
   auto balance = persistence::credit_balance(tx, who, now);
   if (!balance) return balance.error();

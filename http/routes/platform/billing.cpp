@@ -63,7 +63,7 @@ result<statement_of_account> load_statement(persistence::transaction& tx, const 
   if (!prices) return prices.error();
   auto customer = persistence::find_stripe_customer(tx, who);
   if (!customer) return customer.error();
-  auto subscription = persistence::newest_subscription(tx, who, "usage");
+  auto subscription = persistence::telling_subscription(tx, who, "usage");
   if (!subscription) return subscription.error();
   if (*customer) out.customer = (*customer)->id;
   if (*subscription) out.subscription_status = (*subscription)->status;
