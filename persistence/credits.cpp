@@ -61,6 +61,10 @@ constexpr statement open_account{"open_credit_account", R"sql(
 constexpr statement entry_by_source{"credit_entry_by_source", "SELECT " ENTRY_COLUMNS R"sql(
   FROM credit_entries e WHERE e.user_id = $1 AND e.kind = $2 AND e.source = $3
 )sql"};
+// A checkout is granted once, whoever it was found to be for then.
+constexpr statement grant_of_checkout{"credit_grant_of_checkout", "SELECT " ENTRY_COLUMNS R"sql(
+  FROM credit_entries e WHERE e.kind = 'grant' AND e.source = $1 AND e.source LIKE 'checkout:%'
+)sql"};
 // The only statement that moves credits. The entry's tenths are the sum of its shares; the tables'
 // checks refuse what would overdraw a lot or the account.
 constexpr statement book_entry{"book_credit_entry", R"sql(
@@ -127,7 +131,9 @@ public:
   }
 
   std::optional<credit_entry> find(credit_kind kind, const std::string& source) {
-    auto rows = exec(tx_, entry_by_source, who_, name_of(kind), source);
+    auto of_anybody = kind == credit_kind::grant && source.starts_with("checkout:");
+    auto rows = of_anybody ? exec(tx_, grant_of_checkout, source)
+                           : exec(tx_, entry_by_source, who_, name_of(kind), source);
     if (rows.empty()) return {};
     return entry_of(rows[0]);
   }
@@ -224,11 +230,18 @@ result<booked_credits> grant_credits(transaction& tx, const user_id& who, const 
   }
 
   ledger->write_off_expired();
-  return booked_credits{ledger->book({.kind = credit_kind::grant,
-                                      .source = g.source,
-                                      .expires_at = expires_at,
-                                      .occurred_at = g.occurred_at,
-                                      .shares = {{.tenths = g.tenths}}})};
+  booked_credits out;
+  auto booked = refusing(
+      {{"credit_entries_one_per_checkout", "source", "This checkout is granted to another user"}},
+      [&] {
+        out.entry = ledger->book({.kind = credit_kind::grant,
+                                  .source = g.source,
+                                  .expires_at = expires_at,
+                                  .occurred_at = g.occurred_at,
+                                  .shares = {{.tenths = g.tenths}}});
+      });
+  if (!booked) return booked.error();
+  return out;
 }
 
 result<booked_credits> use_credits(transaction& tx, const user_id& who, const std::string& source,

@@ -7,8 +7,8 @@
 /// be used at that moment.
 ///
 /// Every entry has a `source` that names its cause ("checkout:cs_1", "job:42"), unique per user and
-/// kind. Booking the same again changes nothing and returns the first entry; the same source with
-/// other content is conflict.
+/// kind; that of a checkout's grant over all users. Booking the same again changes nothing and
+/// returns the first entry; the same source with other content is conflict.
 #pragma once
 
 #include "config/base/errors.hpp"

@@ -129,6 +129,18 @@ TEST_F(Credits, GrantedTwiceFromOneSourceAreGrantedOnce) {
   EXPECT_EQ(balance(), 1000);
 }
 
+TEST_F(Credits, OfACheckoutAreGrantedOnceWhoeverItIsFoundToBeForLater) {
+  auto first = try_grant("checkout:cs_1", 1000, now + 24h);
+  auto later = try_grant("checkout:cs_1", 1000, now + 24h, now + 1h, bob);
+
+  EXPECT_TRUE(must(later).repeated);
+  EXPECT_EQ(must(later).entry, must(first).entry);
+  EXPECT_EQ(balance(), 1000);
+  EXPECT_EQ(where.query("SELECT count(*) FROM credit_entries"), "1");
+  EXPECT_FALSE(must(try_grant("gift", 10, {})).repeated);
+  EXPECT_FALSE(must(try_grant("gift", 10, {}, now, bob)).repeated) << "other sources are of a user";
+}
+
 TEST_F(Credits, FromOneSourceAreOfOneAmountAndExpiry) {
   grant("checkout:cs_1", 1000, now + 24h);
 
