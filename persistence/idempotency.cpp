@@ -8,7 +8,8 @@ namespace binnacle::persistence {
 constexpr statement claim_key{"claim_idempotency_key", R"sql(
   INSERT INTO idempotency_keys AS k (scope, key, fingerprint, holder, lease_until, expires_at)
   SELECT $1, $2, $3, $4, $5, $6
-  WHERE (SELECT count(*) FROM
+  WHERE EXISTS (SELECT FROM idempotency_keys WHERE scope = $1 AND key = $2)
+    OR (SELECT count(*) FROM
           (SELECT FROM idempotency_keys WHERE scope = $1 LIMIT $8) present) < $8
   ON CONFLICT (scope, key) DO UPDATE
     SET fingerprint = EXCLUDED.fingerprint, holder = EXCLUDED.holder,

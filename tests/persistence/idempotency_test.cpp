@@ -131,6 +131,9 @@ TEST_F(IdempotencyKeys, AreLimitedPerScope) {
   auto next = attempt("two");
   next.key = "one too many";
   EXPECT_EQ(claim(next).state, crowded);
+  // A key that is there takes no room: not when its first holder has died, either.
+  EXPECT_EQ(claim(attempt("two")).state, running);
+  EXPECT_EQ(claim(attempt("two", "a request", noon + 2min), noon + 2min).state, claimed);
   EXPECT_EQ(claim(attempt("two")).state, running) << "those it has are as good as ever";
   next.scope = "user:usr_2";
   EXPECT_EQ(claim(next).state, claimed);
