@@ -87,6 +87,9 @@ result<std::int64_t> expire_credits(transaction&, time_point now, std::int64_t u
 /// What the user can use at `now`, in tenths; exact before the sweep, too. 0 for an unknown user.
 result<std::int64_t> credit_balance(transaction&, const user_id&, time_point now);
 
+/// When what the user can use falls next by itself; none: never.
+result<std::optional<time_point>> next_credit_expiry(transaction&, const user_id&, time_point now);
+
 /// A user's entries, newest first, at most `most`; older than `before`, if given.
 result<std::vector<credit_entry>> credit_entries_of(transaction&, const user_id&,
                                                     std::optional<credit_entry_id> before,

@@ -41,6 +41,15 @@ result<std::int64_t> credit_balance(transaction& tx, const user_id& who, time_po
   return rows.empty() ? 0 : integer_of(rows[0][0]);
 }
 
+constexpr statement next_expiry{"next_credit_expiry", R"sql(
+  SELECT nullif(min(expires_at), 'infinity') FROM credit_lots
+  WHERE user_id = $1 AND remaining > 0 AND expires_at > $2
+)sql"};
+result<std::optional<time_point>> next_credit_expiry(transaction& tx, const user_id& who,
+                                                     time_point now) {
+  return maybe_time(exec(tx, next_expiry, who, now)[0][0]);
+}
+
 constexpr statement entries_before{"credit_entries_of", "SELECT " ENTRY_COLUMNS R"sql(
   FROM credit_entries e WHERE e.user_id = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $3
 )sql"};

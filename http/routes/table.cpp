@@ -25,7 +25,7 @@ constexpr std::size_t longest_upload = 6 * 1'048'576;
 // clang-format off
 constexpr route routes[]{
     {get,  "/api/csrf",                      &hub, who::anyone, hub_api,              csrf::none,             get_csrf},
-    {get,  "/api/dashboard/billing-summary", &hub, who::user,   hub_api,              csrf::none,             get_billing_summary},
+    {get,  "/api/dashboard/billing-summary", &hub, who::user,   hub_api,              csrf::none,             get_billing_summary, kept_until(topic::billing, topic::identity)},
     {get,  "/api/dashboard/referral-summary", &hub, who::user,  hub_api,              csrf::none,             get_referral_summary},
     {post, "/api/dashboard/referral",        &hub, who::user,   hub_api,              csrf::origin_and_token, post_referral},
     {get,  "/api/dashboard/activity",        &hub, who::user,   hub_api,              csrf::none,             get_activity},

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { expect, startService, subjectOf } from './harness.mjs';
+import { expect, startService, subjectOf, until } from './harness.mjs';
 import { hubHeaders, startShop } from './stripe.mjs';
 
 const CREDITS = '/api/billing/credits', SESSION = '/api/billing/session';
@@ -85,6 +85,31 @@ test('a subscription that ended is inactive, yet says when it was seen last', as
   const data = await summaryOf(who.token);
   assert.deepEqual([data.plan, data.status, data.subscriptionId], ['free', 'inactive', null]);
   assert.notEqual(data.lastSyncedAt, null);
+});
+
+test('the summary is kept until what it shows changes, or ends by itself', async () => {
+  const who = await somebody();
+  const hits = async () => Number(/^binnacle_cache_lookups_total\{result="hit"\} (\d+)/m
+    .exec((await service.call('GET', '/metrics')).text)?.[1] ?? 0);
+  assert.equal((await summaryOf(who.token)).creditsRemaining, 0);
+  const before = await hits();
+  assert.equal((await summaryOf(who.token)).creditsRemaining, 0);
+  assert.ok((await hits()) > before);
+
+  const session = await subscribe(who);
+  back(await get(`${SYNC}?session_id=${session.id}`, who.token));
+  assert.equal((await summaryOf(who.token)).plan, 'pro');
+
+  // Nobody says when credits have expired.
+  const other = await somebody();
+  service.sql(`INSERT INTO credit_accounts VALUES ('${other.id}', 70);
+    WITH e AS (INSERT INTO credit_entries
+        (user_id, kind, source, tenths, expires_at, balance_after, occurred_at, created_at)
+      VALUES ('${other.id}', 'grant', 'gift', 70, now() + interval '2 seconds', 70, now(), now()) RETURNING *),
+    l AS (INSERT INTO credit_lots SELECT id, user_id, expires_at, 70 FROM e)
+    INSERT INTO credit_allocations SELECT id, id, 70 FROM e`);
+  assert.equal((await summaryOf(other.token)).creditsRemaining, 7);
+  await until('they have expired', async () => (await summaryOf(other.token)).creditsRemaining === 0);
 });
 
 test('the summary is for users and for GET', async () => {

@@ -5,6 +5,8 @@
 #include "persistence/billing_accounts.hpp"
 #include "persistence/credits.hpp"
 
+#include <algorithm>
+
 namespace binnacle::http {
 namespace {
 
@@ -12,6 +14,7 @@ struct billing_summary {
   std::optional<persistence::subscription> newest{};
   std::int64_t balance = 0; // tenths
   std::int64_t used = 0;    // tenths
+  std::optional<time_point> next_expiry{};
 };
 
 result<billing_summary> load_summary(persistence::transaction& tx, const user_id& who,
@@ -22,7 +25,9 @@ result<billing_summary> load_summary(persistence::transaction& tx, const user_id
   if (!balance) return balance.error();
   auto used = persistence::allowance_used(tx, who, now);
   if (!used) return used.error();
-  return billing_summary{std::move(*newest), *balance, *used};
+  auto expiry = persistence::next_credit_expiry(tx, who, now);
+  if (!expiry) return expiry.error();
+  return billing_summary{std::move(*newest), *balance, *used, *expiry};
 }
 
 /// Credits a month, by plan (hub.md §2).
@@ -76,7 +81,11 @@ task<result<response>> get_billing_summary(context& ctx) {
   auto now = ctx.now();
   auto summary = co_await ctx.snapshot(load_summary, ctx.who().id, now);
   if (!summary) co_return not_loaded(summary.error());
-  co_return json_reply(in_envelope(to_json(*summary, ctx.who(), now)));
+  auto out = json_reply(in_envelope(to_json(*summary, ctx.who(), now)));
+  // A new month has a new allowance, and credits end.
+  out.valid_until =
+      std::min(start_of_next_month(now), summary->next_expiry.value_or(time_point::max()));
+  co_return out;
 }
 
 } // namespace binnacle::http
