@@ -9,6 +9,7 @@
 #include "persistence/credits.hpp"
 #include "persistence/database.hpp"
 #include "persistence/idempotency.hpp"
+#include "persistence/mail.hpp"
 #include "persistence/rate_windows.hpp"
 #include "persistence/stripe_events.hpp"
 #include "persistence/users.hpp"
@@ -45,6 +46,9 @@ constexpr std::int64_t payloads_per_sweep = 10'000;
 constexpr minutes removal_lease{5};
 constexpr std::int64_t objects_per_removal = 100;
 constexpr seconds removal_patience{30};
+/// What became of a mail can be seen for that long.
+constexpr hours mail_record_life{90 * 24};
+constexpr std::int64_t mails_per_sweep = 10'000;
 
 /// What a run did: JSON for the table, and whether to run once more outside the schedule.
 struct run_outcome {
@@ -358,7 +362,9 @@ timer_books::timer_books() {
     // Balances are exact without it; this writes down what has expired.
     auto lots = persistence::expire_credits(in, now, most_expiring);
     if (!lots) return lots;
-    return *logins + *windows + *answers + *lots + *payloads;
+    auto mails = persistence::sweep_mails(in, now - mail_record_life, mails_per_sweep, now);
+    if (!mails) return mails;
+    return *logins + *windows + *answers + *lots + *payloads + *mails;
   };
 }
 

@@ -5,6 +5,7 @@
 #include "actors/hopsworks.hpp"
 #include "actors/hopsworks_accounts.hpp"
 #include "actors/identity.hpp"
+#include "actors/mailer.hpp"
 #include "actors/meter_sync.hpp"
 #include "actors/notifier.hpp"
 #include "actors/objects.hpp"
@@ -178,6 +179,8 @@ struct service::implementation {
     if (options.timers)
       app.stripe_inbox = keep_alive<stripe_inbox_actor>(
           "stripe-inbox", [&s, &a] { return spawn_stripe_inbox(s, a); });
+    if (options.timers)
+      app.mailer = keep_alive<mailer_actor>("mailer", [&s, &a] { return spawn_mailer(s, a); });
     if (options.timers) keep_alive<timers_actor>("timers", [&s, &a] { return spawn_timers(s, a); });
   }
 
@@ -221,6 +224,7 @@ struct service::implementation {
     app.hopsworks = nullptr;
     app.hopsworks_accounts = nullptr;
     app.project_sync = nullptr;
+    app.mailer = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);

@@ -41,7 +41,8 @@ function openState() {
   mkdirSync(dataDir, { recursive: true });
   const fresh = () => ({ password: `demo-${word()}`, cronSecret: word(16), ports: {}, done: [] });
   const completed = (state) =>
-    ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, hopsworksPorts: {}, r2Ports: {}, ...state });
+    ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, hopsworksPorts: {}, r2Ports: {},
+      resendPorts: {}, ...state });
   const state = completed(existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh());
   save(state);
   return state;
@@ -203,11 +204,12 @@ class Admin {
 }
 
 /// Each step once; what an interrupted first run has done is not done again.
-async function makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2 }) {
+async function makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2, resend }) {
   const admin = new Admin(url, state.password);
   // Not before: the data directory is ours now.
   Object.assign(state, {
     ports: standIn.ports, stripePorts: stripe.ports, hopsworksPorts: hopsworks.ports, r2Ports: r2?.ports ?? {},
+    resendPorts: resend.ports,
   });
   const once = async (step, act) => {
     if (running.stopping) throw new Stopped();
@@ -336,7 +338,7 @@ async function collectHistory(state, environment) {
 
 // -- what to try ----------------------------------------------------------------------------------
 
-function explain(url, state, stripe) {
+function explain(url, state, stripe, resend) {
   const home = relative(process.cwd(), dataDir).startsWith('..') ? dataDir : relative(process.cwd(), dataDir) || '.';
   const jar = join(home, 'cookies.txt');
   const where = /^[\w./-]+$/.test(jar) ? jar : `'${jar}'`;
@@ -361,19 +363,23 @@ function explain(url, state, stripe) {
     `  BINNACLE_DATA_DIR='${dataDir}' STRIPE_SECRET_KEY=${stripe.secretKey} \\`,
     `    BINNACLE_STRIPE_API_URL=${stripe.url} build/release/binnacle sync-stripe`,
     '',
+    `Mails go to a stand-in for Resend: curl ${resend.control}/mails`,
+    '',
     `Everything is kept in ${home}; delete it to begin anew. Stop with Ctrl-C.`,
   ].join('\n'));
 }
 
 // -- the whole story ------------------------------------------------------------------------------
 
-function environmentFor(state, stripe, r2) {
+function environmentFor(state, stripe, r2, resend) {
   const environment = { ...process.env, BINNACLE_DATA_DIR: dataDir };
   Object.assign(environment, {
     CRON_SECRET: state.cronSecret,
     STRIPE_SECRET_KEY: stripe.secretKey,
     STRIPE_WEBHOOK_SECRET: state.webhookSecret,
     BINNACLE_STRIPE_API_URL: stripe.url,
+    RESEND_API_KEY: resend.apiKey,
+    BINNACLE_MAIL_RESEND_URL: resend.url,
     CREDITS_PRICING_TABLE: tableOf(packs, (pack) => `price_credits_${pack}`),
     PRICING_TABLE: tableOf(plans, (plan) => `price_${plan}_monthly`),
     PRICING_TABLE_ANNUAL: tableOf(plans, (plan) => `price_${plan}_annual`),
@@ -414,15 +420,16 @@ async function main(args) {
     const standIn = await startStandIn('opencost', state.ports, ['--namespaces', namespaces.join(',')]);
     const stripe = await startStandIn('stripe', state.stripePorts);
     const hopsworks = await startStandIn('hopsworks', state.hopsworksPorts);
+    const resend = await startStandIn('resend', state.resendPorts);
     // It needs a package from npm; without it objects are kept in a directory.
     const r2 = existsSync(join(root, 'tests/upstreams/node_modules/aws4'))
       ? await startStandIn('r2', state.r2Ports) : null;
     if (running.stopping) throw new Stopped();
-    const environment = environmentFor(state, stripe, r2);
+    const environment = environmentFor(state, stripe, r2, resend);
     const url = await startService(environment, args);
     await tellStripe(stripe, url, state.webhookSecret);
-    await makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2 });
-    explain(url, state, stripe);
+    await makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2, resend });
+    explain(url, state, stripe, resend);
     await running.service.ended;
   } catch (error) {
     if (!(error instanceof Stopped) && !running.stopping) {

@@ -88,6 +88,7 @@ constexpr route routes[]{
     {get,  "/api/admin/billing/events",              &platform, who::admin,  platform_default, csrf::none,              get_stripe_events},
     {get,  "/api/admin/billing/events/{id}",         &platform, who::admin,  platform_default, csrf::none,              get_stripe_event},
     {post, "/api/admin/billing/events/{id}/replay",  &platform, who::admin,  platform_default, csrf::origin_if_present, post_stripe_event_replay},
+    {get,  "/api/admin/mail",                        &platform, who::admin,  platform_default, csrf::none,              get_mails},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
 
     {get,  "/api/events",            &operations, who::user,   platform_default, csrf::none, get_events},

@@ -72,6 +72,7 @@ const MATRIX = {
   'POST /api/admin/fix-missing-subscriptions': { access: 'admin', good: 200 },
   'GET /api/admin/billing': { access: 'admin', good: 200 },
   'POST /api/admin/billing': { access: 'admin', good: 400, body: {} },
+  'GET /api/admin/mail': { access: 'admin', good: 200 },
   'GET /api/admin/timers': { access: 'admin', good: 200 },
   'POST /api/webhooks/stripe': { access: 'signer', good: 500, body: {} },
   'POST /api/billing/stripe-webhook': { access: 'signer', good: 500, body: {} },

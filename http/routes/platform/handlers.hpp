@@ -64,6 +64,10 @@ task<result<response>> put_cluster(context& ctx);
 task<result<response>> post_kubeconfig(context& ctx);
 task<result<response>> post_test_opencost(context& ctx);
 
+
+// mail.cpp
+task<result<response>> get_mails(context& ctx);
+
 // stripe_webhook.cpp, stripe_events.cpp
 task<result<response>> post_stripe_webhook(context& ctx);
 task<result<response>> get_stripe_events(context& ctx);
