@@ -75,6 +75,21 @@ std::string origin_of_page(const request& req, const settings& config) {
   return own_origin(req, config);
 }
 
+std::string link_origin(const request& req, const settings& config) {
+  std::vector<std::string> ours;
+  if (!config.http.public_url.empty()) ours.push_back(normalised_origin(config.http.public_url));
+  for (const auto& allowed : config.http.allowed_origins)
+    ours.push_back(normalised_origin(allowed));
+  std::erase(ours, std::string{});
+  auto given = normalised_origin(req.at(field::origin));
+  if (std::ranges::find(ours, given) != ours.end()) return given;
+  if (!ours.empty()) return ours.front();
+  auto listen = config.http.listen;
+  for (std::string_view any : {"0.0.0.0:", "[::]:"})
+    if (listen.starts_with(any)) listen.replace(0, any.size() - 1, "localhost");
+  return "http://" + listen;
+}
+
 std::optional<fault> check_access(const exchange& x, const persistence::user* caller,
                                   const services& app) {
   switch (x.matched->who) {

@@ -26,6 +26,11 @@ std::string own_origin(const request& req, const settings& config);
 /// Referer. Otherwise `own_origin`.
 std::string origin_of_page(const request& req, const settings& config);
 
+/// What links in mails begin with: the request's Origin when the configuration names it
+/// (http.public_url, http.allowed_origins), else the first of these, else where the service
+/// listens. Unlike `own_origin` nothing that a client can make up: the mail goes to somebody else.
+std::string link_origin(const request& req, const settings& config);
+
 bool is_unsafe(method m);
 
 } // namespace binnacle

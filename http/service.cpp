@@ -16,6 +16,7 @@
 #include "actors/stripe_inbox.hpp"
 #include "actors/stripe_intake.hpp"
 #include "actors/supervisor.hpp"
+#include "actors/team.hpp"
 #include "actors/timers.hpp"
 #include "actors/usage_collector.hpp"
 #include "actors/window_keeper.hpp"
@@ -171,6 +172,7 @@ struct service::implementation {
         "stripe-intake", [&s, &a] { return spawn_stripe_intake(s, a); });
     app.reconciler =
         keep_alive<reconciler_actor>("reconciler", [&s, &a] { return spawn_reconciler(s, a); });
+    app.team = keep_alive<team_actor>("team", [&s, &a] { return spawn_team(s, a); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
     keep_alive<notifier_actor>("notifier", [&s, &a] {
@@ -225,6 +227,7 @@ struct service::implementation {
     app.hopsworks_accounts = nullptr;
     app.project_sync = nullptr;
     app.mailer = nullptr;
+    app.team = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);

@@ -1,6 +1,9 @@
 /// Small things about text that several folders need.
 #pragma once
 
+#include <algorithm>
+#include <cctype>
+#include <string>
 #include <string_view>
 
 namespace binnacle {
@@ -10,6 +13,31 @@ inline std::string_view trimmed(std::string_view text) {
   auto first = text.find_first_not_of(" \t");
   if (first == text.npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+inline std::string lower_case(std::string_view text) {
+  std::string out{text};
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+/// A plain address in ASCII, "local@domain": at most 254 characters, 64 before the @, without
+/// quotes or literals (RFC 5321 §4.1.2, §4.5.3). It may stand in a mail's header and in a command
+/// to a mail server as it is.
+inline bool is_email(std::string_view text) {
+  auto at = text.find('@');
+  if (at == text.npos || at > 64 || text.size() > 254) return false;
+  auto dotted = [](std::string_view part, std::string_view also) {
+    if (part.empty() || part.starts_with('.') || part.ends_with('.')) return false;
+    if (part.find("..") != part.npos) return false;
+    return std::ranges::all_of(part, [also](char c) {
+      auto letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      return letter || c == '.' || c == '-' || also.find(c) != also.npos;
+    });
+  };
+  auto domain = text.substr(at + 1);
+  return dotted(text.substr(0, at), "!#$%&'*+/=?^_`{|}~") && dotted(domain, "") &&
+         domain.find('.') != domain.npos && !domain.starts_with('-') && !domain.ends_with('-');
 }
 
 } // namespace binnacle

@@ -14,6 +14,8 @@ using enum limit_class;
 using persistence::topic;
 using who = access;
 
+/// 401 before 405.
+constexpr bool access_first = true;
 /// Stripe's events are some kilobytes long; an expanded invoice may be some hundred.
 constexpr std::size_t longest_webhook = 1'048'576;
 /// The largest picture, 5 MiB, is refused by its handler; this bounds the form around it.
@@ -88,6 +90,14 @@ constexpr route routes[]{
     {get,  "/api/admin/billing/events",              &platform, who::admin,  platform_default, csrf::none,              get_stripe_events},
     {get,  "/api/admin/billing/events/{id}",         &platform, who::admin,  platform_default, csrf::none,              get_stripe_event},
     {post, "/api/admin/billing/events/{id}/replay",  &platform, who::admin,  platform_default, csrf::origin_if_present, post_stripe_event_replay},
+    {get,     "/api/team/members",       &platform, who::user,   platform_default, csrf::none,              get_team_members,   {}, 0, access_first},
+    {delete_, "/api/team/members",       &platform, who::user,   platform_default, csrf::origin_if_present, delete_team_member, {}, 0, access_first},
+    {patch,   "/api/team/members",       &platform, who::user,   platform_default, csrf::origin_if_present, patch_team_member,  {}, 0, access_first},
+    {get,     "/api/team/invite",        &platform, who::user,   platform_default, csrf::none,              get_team_invites,   {}, 0, access_first},
+    {post,    "/api/team/invite",        &platform, who::user,   platform_default, csrf::origin_if_present, post_team_invite,   {}, 0, access_first},
+    {delete_, "/api/team/invite",        &platform, who::user,   platform_default, csrf::origin_if_present, delete_team_invite, {}, 0, access_first},
+    {get,     "/api/team/accept-invite", &platform, who::anyone, platform_default, csrf::none,              get_accept_invite},
+    {post,    "/api/team/join",          &platform, who::user,   platform_default, csrf::origin_if_present, post_team_join},
     {get,  "/api/admin/mail",                        &platform, who::admin,  platform_default, csrf::none,              get_mails},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
 

@@ -64,6 +64,15 @@ task<result<response>> put_cluster(context& ctx);
 task<result<response>> post_kubeconfig(context& ctx);
 task<result<response>> post_test_opencost(context& ctx);
 
+// team.cpp
+task<result<response>> get_team_members(context& ctx);
+task<result<response>> delete_team_member(context& ctx);
+task<result<response>> patch_team_member(context& ctx);
+task<result<response>> get_team_invites(context& ctx);
+task<result<response>> post_team_invite(context& ctx);
+task<result<response>> delete_team_invite(context& ctx);
+task<result<response>> get_accept_invite(context& ctx);
+task<result<response>> post_team_join(context& ctx);
 
 // mail.cpp
 task<result<response>> get_mails(context& ctx);
