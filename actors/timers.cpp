@@ -10,6 +10,7 @@
 #include "persistence/database.hpp"
 #include "persistence/idempotency.hpp"
 #include "persistence/mail.hpp"
+#include "persistence/newsletter.hpp"
 #include "persistence/rate_windows.hpp"
 #include "persistence/stripe_events.hpp"
 #include "persistence/users.hpp"
@@ -49,6 +50,8 @@ constexpr seconds removal_patience{30};
 /// What became of a mail can be seen for that long.
 constexpr hours mail_record_life{90 * 24};
 constexpr std::int64_t mails_per_sweep = 10'000;
+/// Whoever follows a link that late is still told that it has expired.
+constexpr hours expired_link_life{7 * 24};
 
 /// What a run did: JSON for the table, and whether to run once more outside the schedule.
 struct run_outcome {
@@ -364,7 +367,9 @@ timer_books::timer_books() {
     if (!lots) return lots;
     auto mails = persistence::sweep_mails(in, now - mail_record_life, mails_per_sweep, now);
     if (!mails) return mails;
-    return *logins + *windows + *answers + *lots + *payloads + *mails;
+    auto requests = persistence::delete_expired_newsletter_requests(in, now - expired_link_life);
+    if (!requests) return requests;
+    return *logins + *windows + *answers + *lots + *payloads + *mails + *requests;
   };
 }
 

@@ -41,6 +41,9 @@ constexpr route routes[]{
     {get,  "/api/billing/sync",              &hub, who::user,   hub_api,              csrf::none,             get_billing_sync},
     {post, "/api/billing/session",           &hub, who::user,   hub_sensitive_action, csrf::origin_and_token, post_billing_session},
 
+    {post, "/api/newsletter/subscribe",   &hub, who::stranger, hub_newsletter_subscribe,   csrf::origin, post_newsletter_subscribe},
+    {get,  "/api/newsletter/confirm",     &hub, who::stranger, none,                       csrf::none,   get_newsletter_confirm},
+    {post, "/api/newsletter/unsubscribe", &hub, who::stranger, hub_newsletter_unsubscribe, csrf::origin, post_newsletter_unsubscribe},
     {post, "/api/billing/stripe-webhook", &hub, who::signer, hub_stripe_webhook, csrf::none, post_hub_stripe_webhook, {}, longest_webhook},
 
     {post, "/api/user/avatar", &hub, who::user,   hub_avatar_upload, csrf::origin_and_token, post_user_avatar, {}, longest_upload},

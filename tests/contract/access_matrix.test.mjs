@@ -27,6 +27,9 @@ const MATRIX = {
   'POST /api/dashboard/perform-action': { access: 'user', good: 400, body: {}, hub: true },
   'POST /api/billing/credits': { access: 'user', good: 400, body: {}, hub: true },
   'GET /api/billing/sync': { access: 'user', good: 302, hub: true },
+  'POST /api/newsletter/subscribe': { access: 'stranger', good: 400, body: {}, hub: true },
+  'GET /api/newsletter/confirm': { access: 'stranger', good: 400 },
+  'POST /api/newsletter/unsubscribe': { access: 'stranger', good: 400, body: {}, hub: true },
   'POST /api/billing/session': { access: 'user', good: 400, body: {}, hub: true },
 
   'POST /api/user/avatar': { access: 'user', good: 400, body: {}, hub: true },

@@ -32,6 +32,11 @@ task<result<response>> get_quick_actions(context& ctx);
 task<result<response>> get_recommendations(context& ctx);
 task<result<response>> post_perform_action(context& ctx);
 
+// newsletter.cpp
+task<result<response>> post_newsletter_subscribe(context& ctx);
+task<result<response>> get_newsletter_confirm(context& ctx);
+task<result<response>> post_newsletter_unsubscribe(context& ctx);
+
 // checkout.cpp
 task<result<response>> post_billing_credits(context& ctx);
 task<result<response>> post_billing_session(context& ctx);
