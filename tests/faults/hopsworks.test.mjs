@@ -27,28 +27,33 @@ describe('an account at Hopsworks', { timeout: 300_000 }, () => {
     home.sql(`INSERT INTO users (id, email, billing_mode, created_at, updated_at)
       VALUES ('ana', 'ana@example.com', 'prepaid', now(), now())`);
 
-    await fault('POST', FAULTS.map((each) => ({ ...each, times: 1 })));
+    /// Commits each status in turn, and kills the service while it tells Hopsworks so.
+    const change = async (...statuses) => {
+      await fault('POST', FAULTS.map((each) => ({ ...each, times: 1 })));
+      for (const status of statuses) {
+        const before = await asked();
+        home.sql(`UPDATE users SET status = '${status}' WHERE id = 'ana'`);
+        await eventually('it begins to tell', async () => (await asked()) > before ||
+          home.sql('SELECT count(*) FROM hopsworks_outbox') === '0');
+        await service.stop('SIGKILL');
+        service = await home.serve();
+        // What the dead one held is free when its lease is over.
+        home.sql('UPDATE hopsworks_outbox SET next_attempt_at = now()');
+      }
+      await fault('DELETE');
+      await eventually('nothing is left to tell', () => {
+        home.sql('UPDATE hopsworks_outbox SET next_attempt_at = now() WHERE holder IS NULL');
+        return home.sql('SELECT count(*) FROM hopsworks_outbox') === '0';
+      }, { every: 500 });
+      assert.equal(hopsworks.deployment.users.length, 1);
+      return hopsworks.deployment.users[0];
+    };
+
     home.sql(`INSERT INTO user_hopsworks_assignments (user_id, cluster_id, assigned_at)
       VALUES ('ana', '${id}', now())`);
-    for (const status of ['active', 'suspended', 'active', 'suspended']) {
-      home.sql(`UPDATE users SET status = '${status}' WHERE id = 'ana'`);
-      const before = await asked();
-      await eventually('it begins to tell', async () => (await asked()) > before ||
-        home.sql('SELECT count(*) FROM hopsworks_outbox') === '0');
-      await service.stop('SIGKILL');
-      service = await home.serve();
-      // What the dead one held is free when its lease is over.
-      home.sql('UPDATE hopsworks_outbox SET next_attempt_at = now()');
-    }
-    await fault('DELETE');
-
-    await eventually('nothing is left to tell', () => {
-      home.sql('UPDATE hopsworks_outbox SET next_attempt_at = now() WHERE holder IS NULL');
-      return home.sql('SELECT count(*) FROM hopsworks_outbox') === '0';
-    }, { every: 500 });
-    assert.equal(hopsworks.deployment.users.length, 1);
-    const [user] = hopsworks.deployment.users;
-    assert.deepEqual([user.status, user.maxNumProjects], [3, 5]);
-    assert.equal(home.sql(`SELECT hopsworks_user_id FROM user_hopsworks_assignments`), `${user.id}`);
+    const account = await change('suspended', 'active');
+    assert.deepEqual([account.status, account.maxNumProjects], [2, 5]);
+    assert.equal((await change('suspended', 'active', 'suspended')).status, 3);
+    assert.equal(home.sql('SELECT hopsworks_user_id FROM user_hopsworks_assignments'), `${account.id}`);
   });
 });
