@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/value.hpp>
 #include <cctype>
+#include <cmath>
 
 namespace binnacle::http {
 namespace {
@@ -16,6 +17,15 @@ bool is_json(std::string_view content_type) {
   std::ranges::transform(type, type.begin(), [](unsigned char c) { return std::tolower(c); });
   return type == "application/json" ||
          (type.starts_with("application/") && type.ends_with("+json"));
+}
+
+/// 100, 100.0 and 1e2 are the same number to JSON.
+std::optional<std::int64_t> whole(const boost::json::value& v) {
+  constexpr double exact = 9'007'199'254'740'992; // 2^53
+  if (v.is_int64()) return v.get_int64();
+  if (!v.is_double() || std::trunc(v.get_double()) != v.get_double()) return {};
+  if (std::abs(v.get_double()) > exact) return {};
+  return static_cast<std::int64_t>(v.get_double());
 }
 
 } // namespace
@@ -85,7 +95,8 @@ std::optional<std::int64_t> json_fields::maybe_integer(std::string_view name, st
                                                        std::int64_t most) {
   const auto* v = find(name);
   if (!v) return {};
-  if (v->is_int64() && v->get_int64() >= least && v->get_int64() <= most) return v->get_int64();
+  auto n = whole(*v);
+  if (n && *n >= least && *n <= most) return n;
   note(name,
        "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
   return {};

@@ -169,8 +169,12 @@ for (const [what, body, field] of [
 
 test('what is no JSON object is no valid body', async () => {
   const { token } = await somebody();
-  for (const body of ['', '{', '[]', 'null'])
-    expect(await post(CREDITS, token, body), 400, refusal('validation_error', 'Invalid JSON body'));
+  for (const body of ['', '{', '[]', 'null', '{"pack":100,"pack":500}']) {
+    const { error } = expect(await post(CREDITS, token, body), 400).json;
+    assert.deepEqual([error.type, error.message], ['validation_error', 'Invalid JSON body']);
+    assert.deepEqual(Object.keys(error.details.details.fieldErrors), ['_form']);
+    assert.deepEqual(error.details.details.issues[0].path, []);
+  }
 });
 
 test('without Stripe, or without a price, credits are not sold', async () => {

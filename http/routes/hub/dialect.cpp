@@ -57,13 +57,17 @@ constexpr std::array translations{
                 "Idempotency-Key muss aus 1 bis 255 druckbaren ASCII-Zeichen bestehen"},
 };
 
+/// Under which what is wrong with no field of its own stands.
+constexpr std::string_view whole_body = "_form";
+
 /// "Invalid JSON body: pack must be …" of a field: the message is the same for all of them (§1.6),
 /// what is wrong stands in the details, nested as clients know it.
 void add_details(json::object& error, failure& shown, const std::string& field) {
   auto colon = shown.text.find(": ");
   if (field.empty() || !shown.text.starts_with("Invalid JSON body: ")) return;
   json::array why{shown.text.substr(colon + 2)};
-  json::array path{field}, issues;
+  json::array path, issues;
+  if (field != whole_body) path.emplace_back(field);
   issues.emplace_back(json::object{
       {"path", std::move(path)}, {"code", "custom"}, {"message", shown.text.substr(colon + 2)}});
   json::object fields{{field, std::move(why)}};

@@ -4,7 +4,9 @@ namespace binnacle::http {
 
 fault invalid_body(const fault& f) {
   if (f.code != errc::bad_request) return f;
-  if (f.field.empty()) return {errc::bad_request, "Invalid JSON body", {}, f.text};
+  if (f.field.empty())
+    return bad_field("_form",
+                     "Invalid JSON body: The body must be a JSON object without duplicates");
   return bad_field(f.field, "Invalid JSON body: " + f.text);
 }
 

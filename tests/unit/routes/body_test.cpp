@@ -59,6 +59,16 @@ TEST(JsonFields, ReadsEveryKind) {
   EXPECT_FALSE(body->problem());
 }
 
+TEST(JsonFields, TakesAWholeNumberHoweverItIsWritten) {
+  auto body = json_fields::of(with(R"({"a":100.0,"b":1e2,"c":100.5,"d":1e300})"));
+
+  EXPECT_EQ(body->maybe_integer("a", 0, 100), 100);
+  EXPECT_EQ(body->maybe_integer("b", 0, 100), 100);
+  EXPECT_FALSE(body->problem());
+  EXPECT_FALSE(body->maybe_integer("c", 0, 1'000));
+  EXPECT_FALSE(body->maybe_integer("d", 0, std::numeric_limits<std::int64_t>::max()));
+}
+
 TEST(JsonFields, NamesAFieldOfTheWrongKind) {
   auto problem_of = [](auto read) {
     auto body = json_fields::of(with(
