@@ -337,6 +337,18 @@ test('coming back from buying credits changes no plan', async () => {
   assert.deepEqual([data.plan, data.status], ['free', 'inactive']);
 });
 
+test('a checkout that names nobody is whose email it has', async () => {
+  const payer = await somebody();
+  const made = await stripe.post('/v1/checkout/sessions', { mode: 'subscription',
+    customer_email: payer.email, success_url: 'https://x.example',
+    'line_items[0][price]': 'price_pro_monthly', 'line_items[0][quantity]': '1' });
+  await stripe.act({ complete: made.id });
+  const thief = await somebody();
+  const after = async (who) => back(await get(`${SYNC}?session_id=${made.id}`, who.token));
+  assert.equal(await after(thief), '/dashboard?ws=default&billing=forbidden');
+  assert.equal(await after(payer), '/dashboard?ws=default');
+});
+
 test('a checkout of nobody\'s with another user\'s customer is not taken over', async () => {
   const owner = await somebody();
   const { customer } = await subscribe(owner);

@@ -6,7 +6,9 @@
 #include "http/routes/replies.hpp"
 #include "persistence/billing_accounts.hpp"
 
+#include <algorithm>
 #include <caf/typed_event_based_actor.hpp>
+#include <cctype>
 
 namespace binnacle::http {
 namespace {
@@ -22,6 +24,15 @@ response sync_failed(const fault& why) {
   auto out = json_reply({{"error", true}, {"message", "sync_error"}}, 500, caching::no_store);
   out.log_detail = to_string(why);
   return out;
+}
+
+/// Whether a session that names no user is this one's: by the email it was paid with, if it has
+/// one.
+bool is_email_of(const stripe::checkout_session& session, const persistence::user& who) {
+  auto lower = [](unsigned char c) { return static_cast<char>(std::tolower(c)); };
+  auto paid_by = session.customer_email;
+  std::ranges::transform(paid_by, paid_by.begin(), lower);
+  return paid_by.empty() || paid_by == who.email;
 }
 
 /// Only a subscription changes the plan; what a payment bought, its webhook grants. conflict when
@@ -57,7 +68,8 @@ task<result<response>> get_billing_sync(context& ctx) {
     co_return out;
   }
   auto owner = user_of(*session);
-  if (!owner.empty() && owner != ctx.who().id) co_return sent_to(dashboard + "&billing=forbidden");
+  auto mine = owner.empty() ? is_email_of(*session, ctx.who()) : owner == ctx.who().id;
+  if (!mine) co_return sent_to(dashboard + "&billing=forbidden");
   auto stored =
       co_await ctx.write(store_checkout, ctx.who().id, *session, ctx.app.offers, *as_of, ctx.now());
   if (!stored && stored.error().code == errc::conflict)
