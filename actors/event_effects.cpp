@@ -82,6 +82,9 @@ result<done> apply_bought(transaction& tx, const user_id& buyer, const stripe::c
 event_effect effect_of(std::string_view type) {
   if (type == "checkout.session.completed" || type == "checkout.session.async_payment_succeeded")
     return event_effect::purchase;
+  if (type == "charge.refunded" || type == "charge.refund.updated" || type.starts_with("refund.") ||
+      type.starts_with("charge.dispute."))
+    return event_effect::reversal;
   if (type.starts_with("customer.subscription.")) return event_effect::subscription;
   if (type == "payment_method.attached" || type == "payment_method.detached")
     return event_effect::payment_means;

@@ -21,7 +21,14 @@
 namespace binnacle {
 
 /// What an event may change here, by its type; for most that Stripe sends: nothing.
-enum class event_effect : std::uint8_t { none, purchase, subscription, payment_means, invoice };
+enum class event_effect : std::uint8_t {
+  none,
+  purchase,
+  reversal, // of a payment: refunds and disputes
+  subscription,
+  payment_means,
+  invoice
+};
 event_effect effect_of(std::string_view type);
 
 /// When and in whose light an event is applied.

@@ -46,7 +46,12 @@ result<persistence::stripe_event> open_webhook(const context& ctx) {
 
 persistence::stripe_event to_inbox(const stripe_settings& config, const stripe::event& e,
                                    std::string payload) {
-  const auto& key = !e.customer.empty() ? e.customer : !e.object_id.empty() ? e.object_id : e.id;
+  auto effect = effect_of(e.type);
+  auto by_payment = effect == event_effect::reversal && !e.payment_intent.empty();
+  const auto& key = by_payment             ? e.payment_intent
+                    : !e.customer.empty()  ? e.customer
+                    : !e.object_id.empty() ? e.object_id
+                                           : e.id;
   return {.id = e.id,
           .type = e.type,
           .object_key = key,
@@ -54,8 +59,7 @@ persistence::stripe_event to_inbox(const stripe_settings& config, const stripe::
           .api_version = e.api_version,
           .created_at = e.created,
           .payload = std::move(payload),
-          .inert =
-              effect_of(e.type) == event_effect::none && !is_of_other_mode(config, e.livemode)};
+          .inert = effect == event_effect::none && !is_of_other_mode(config, e.livemode)};
 }
 
 bool is_of_other_mode(const stripe_settings& config, bool livemode) {

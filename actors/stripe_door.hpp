@@ -12,7 +12,8 @@
 namespace binnacle {
 
 /// An event as the inbox keeps it. Its events are ordered by customer, or by object when it is
-/// nobody's. One of a type that has no effect is inert, unless it is of the other mode.
+/// nobody's; those about money that went back by its payment, for not all of them name a customer.
+/// One of a type that has no effect is inert, unless it is of the other mode.
 persistence::stripe_event to_inbox(const stripe_settings&, const stripe::event&,
                                    std::string payload);
 

@@ -4,6 +4,7 @@
 #include "actors/patient_scope.hpp"
 #include "actors/stripe.hpp"
 #include "actors/stripe_door.hpp"
+#include "actors/subscription_rules.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
 #include "persistence/billing_accounts.hpp"
@@ -24,6 +25,7 @@ using persistence::access;
 using persistence::held_stripe_event;
 using persistence::transaction;
 using stripe::checkout_session;
+using stripe::reversal;
 
 constexpr seconds heartbeat{1};
 constexpr seconds count_interval{10};
@@ -31,13 +33,15 @@ constexpr seconds count_interval{10};
 constexpr seconds call_patience{15};
 constexpr int most_pages = 100;
 
+/// A purchase, and what of its money went back.
 result<done> settle_purchase(transaction& tx, const held_stripe_event& e, const checkout_session& s,
-                             const event_setting& in) {
+                             const std::vector<reversal>& reversals, const event_setting& in) {
   auto buyer = buyer_of(tx, s);
   if (!buyer) return buyer.error();
   if (!buyer->empty()) {
     if (auto mine = persistence::finish_stripe_event(tx, e, in.now); !mine) return mine;
-    return apply_purchase(tx, *buyer, s, in);
+    if (auto bought = apply_purchase(tx, *buyer, s, in); !bought) return bought;
+    return apply_reversals(tx, s, reversals, in.now);
   }
   if (!s.customer_email.empty()) return persistence::shelve_stripe_event(tx, e, s.customer_email);
   return fault{errc::unprocessable, "The checkout names neither a user nor an email", {}, s.id};
@@ -131,6 +135,8 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     switch (effect_of(e.type)) {
     case event_effect::purchase:
       co_return co_await apply_checkout(e, *about);
+    case event_effect::reversal:
+      co_return co_await apply_reversal(e, about->payment_intent);
     case event_effect::subscription:
       co_return co_await apply_subscription_event(e, about->object_id);
     case event_effect::payment_means:
@@ -147,8 +153,7 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     case event_effect::none:
       break;
     }
-    auto nothing = [](transaction&) -> result<done> { return done{}; };
-    co_return co_await settle(e, std::move(nothing));
+    co_return co_await settle_without_effect(e);
   }
 
   event_setting setting_of(const held_stripe_event& e) const {
@@ -172,13 +177,39 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     co_return co_await stored<done>(app->storage, access::write, std::move(body));
   }
 
+  task<result<done>> settle_without_effect(const held_stripe_event& e) {
+    auto nothing = [](transaction&) -> result<done> { return done{}; };
+    co_return co_await settle(e, std::move(nothing));
+  }
+
   task<result<done>> apply_checkout(const held_stripe_event& e, const stripe::event& about) {
     auto call = stripe::get_checkout(about.object_id);
     auto session = co_await ask(std::move(call), stripe::read_checkout);
     if (!session) co_return session.error();
     if (session->mode == "setup")
       co_return co_await apply_setup(e, std::move(*session), about.created);
-    auto body = bind_sql(settle_purchase, e, std::move(*session), setting_of(e));
+    auto body =
+        bind_sql(settle_purchase, e, std::move(*session), std::vector<reversal>{}, setting_of(e));
+    co_return co_await stored<done>(app->storage, access::write, std::move(body));
+  }
+
+  /// Together with the purchase, whose own event may come later.
+  task<result<done>> apply_reversal(const held_stripe_event& e, std::string payment_intent) {
+    if (payment_intent.empty()) co_return co_await settle_without_effect(e);
+    auto searching = stripe::list_checkouts(payment_intent);
+    auto sessions = co_await ask(std::move(searching), stripe::read_checkouts);
+    if (!sessions) co_return sessions.error();
+    if (sessions->data.empty() || !buys_credits(sessions->data.front()))
+      co_return co_await settle_without_effect(e);
+    auto refunding = stripe::list_refunds(payment_intent);
+    auto reversals = co_await ask(std::move(refunding), stripe::read_refunds);
+    if (!reversals) co_return reversals.error();
+    auto disputing = stripe::list_disputes(payment_intent);
+    auto disputes = co_await ask(std::move(disputing), stripe::read_disputes);
+    if (!disputes) co_return disputes.error();
+    std::ranges::move(disputes->data, std::back_inserter(reversals->data));
+    auto body = bind_sql(settle_purchase, e, std::move(sessions->data.front()),
+                         std::move(reversals->data), setting_of(e));
     co_return co_await stored<done>(app->storage, access::write, std::move(body));
   }
 

@@ -87,6 +87,8 @@ result<done> tell_of_plan(transaction& tx, const persistence::subscription& s, t
       now);
 }
 
+std::string source_of(const stripe::checkout_session& s) { return "checkout:" + s.id; }
+
 } // namespace
 
 result<done> apply_subscription(transaction& tx, const user_id& who, const stripe::subscription& s,
@@ -119,12 +121,11 @@ result<done> apply_subscription(transaction& tx, const user_id& who, const strip
 
 result<done> apply_credit_purchase(transaction& tx, const user_id& who,
                                    const stripe::checkout_session& s, time_point now) {
-  if (s.mode != "payment" || note_of(s.notes, "purpose") != "credits") return done{};
-  if (s.payment_status != "paid") return done{};
+  if (!buys_credits(s)) return done{};
   auto pack = pack_of(s);
   if (!pack)
     return fault{errc::unprocessable, "Unknown pack of credits", "pack", "checkout " + s.id};
-  persistence::credit_grant grant{.source = "checkout:" + s.id,
+  persistence::credit_grant grant{.source = source_of(s),
                                   .tenths = *pack * tenths_per_credit,
                                   .expires_at = pack_expiry(s.created),
                                   .occurred_at = s.created};
@@ -137,6 +138,40 @@ result<done> apply_credit_purchase(transaction& tx, const user_id& who,
        .title = "Credits added",
        .message = std::to_string(*pack) + " credits were added to your account"},
       now);
+}
+
+bool buys_credits(const stripe::checkout_session& s) {
+  return s.mode == "payment" && note_of(s.notes, "purpose") == "credits" &&
+         s.payment_status == "paid";
+}
+
+result<done> apply_reversals(transaction& tx, const stripe::checkout_session& s,
+                             std::vector<stripe::reversal> all, time_point now) {
+  auto pack = pack_of(s);
+  auto paid = s.amount_total.value_or(0);
+  if (!buys_credits(s) || !pack || paid <= 0) return done{};
+  auto who = persistence::checkout_holder(tx, source_of(s));
+  if (!who) return who.error();
+  if (who->empty()) return done{};
+  auto share_of = [&](std::int64_t money) {
+    return *pack * tenths_per_credit * std::min(money, paid) / paid;
+  };
+  std::ranges::sort(all, {}, [](const auto& r) { return std::tie(r.created, r.id); });
+  std::int64_t back = 0; // of the money, so far
+  for (const auto& r : all) {
+    auto source = "stripe:" + r.id;
+    if (!r.stands) {
+      if (auto given = persistence::restore_grant(tx, *who, source, now); !given) return given;
+      continue;
+    }
+    auto before = share_of(back);
+    back += r.amount;
+    persistence::grant_revocation taken{source_of(s), source, share_of(back) - before};
+    if (taken.tenths == 0) continue;
+    if (auto booked = persistence::revoke_grant(tx, *who, taken, now); !booked)
+      return booked.error();
+  }
+  return done{};
 }
 
 user_id user_of(const stripe::checkout_session& s) {

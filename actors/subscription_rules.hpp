@@ -10,6 +10,8 @@
 #include "integrations/stripe/objects.hpp"
 #include "persistence/transaction.hpp"
 
+#include <vector>
+
 namespace binnacle {
 
 /// Stores a subscription as Stripe had it at `as_of`, unless something newer is known, and for one
@@ -27,6 +29,16 @@ result<done> apply_subscription(persistence::transaction&, const user_id&,
 /// by its id; hub.md §10. Anything else, and one that is not paid (yet), is left alone.
 result<done> apply_credit_purchase(persistence::transaction&, const user_id&,
                                    const stripe::checkout_session&, time_point now);
+
+/// Whether that would grant anything.
+bool buys_credits(const stripe::checkout_session&);
+
+/// What went back of the money for a pack of credits takes its share of the pack, as far as it is
+/// unused, once for each refund or dispute, rounded down to tenths over all of them; one that did
+/// not last (a refund that failed, a dispute that was won) gives it back. Concerns whom the pack
+/// was granted to: after apply_credit_purchase; leaves alone what it leaves alone.
+result<done> apply_reversals(persistence::transaction&, const stripe::checkout_session&,
+                             std::vector<stripe::reversal>, time_point now);
 
 /// The user a checkout session is about: client_reference_id, else metadata[userId]; empty: none.
 user_id user_of(const stripe::checkout_session&);

@@ -13,7 +13,8 @@ namespace binnacle::persistence {
 namespace {
 
 std::string_view name_of(credit_kind k) {
-  static constexpr std::array<std::string_view, 4> names{"grant", "use", "expiry", "refund"};
+  static constexpr std::array<std::string_view, 6> names{"grant",  "use",        "expiry",
+                                                         "refund", "revocation", "restoration"};
   return names[static_cast<std::size_t>(k)];
 }
 
@@ -70,14 +71,16 @@ constexpr statement grant_of_checkout{"credit_grant_of_checkout", "SELECT " ENTR
 constexpr statement book_entry{"book_credit_entry", R"sql(
   WITH shares AS (
     SELECT * FROM unnest($8::bigint[], $9::bigint[]) AS s(lot_id, tenths)
+  ), whole AS (
+    SELECT coalesce(sum(tenths), 0) AS tenths FROM shares
   ), account AS (
-    UPDATE credit_accounts SET balance = balance + (SELECT sum(tenths) FROM shares)
+    UPDATE credit_accounts SET balance = balance + (SELECT tenths FROM whole)
     WHERE user_id = $1
     RETURNING balance
   ), e AS (
     INSERT INTO credit_entries (user_id, kind, source, use_id, expires_at, occurred_at, created_at,
                                 tenths, balance_after)
-    SELECT $1, $2, $3, $4, $5, $6, $7, (SELECT sum(tenths) FROM shares), balance FROM account
+    SELECT $1, $2, $3, $4, $5, $6, $7, (SELECT tenths FROM whole), balance FROM account
     RETURNING *
   ), opened AS (
     INSERT INTO credit_lots (id, user_id, expires_at, remaining)
@@ -111,6 +114,9 @@ constexpr statement lots_of_use{"credit_lots_of_use", R"sql(
   FROM credit_allocations s JOIN credit_lots l ON l.id = s.lot_id
   WHERE s.entry_id = $2 AND l.user_id = $1
   ORDER BY l.expires_at DESC, l.id DESC
+)sql"};
+constexpr statement left_of_grant{"left_of_grant", R"sql(
+  SELECT remaining FROM credit_lots WHERE user_id = $1 AND id = $2
 )sql"};
 constexpr statement refunded_of_use{"refunded_of_use", R"sql(
   SELECT sum(tenths) FROM credit_entries WHERE use_id = $1
@@ -180,6 +186,13 @@ public:
       }
     }
     return out;
+  }
+
+  /// None: the grant is another user's.
+  std::optional<std::int64_t> left_of(const credit_entry& grant) {
+    auto rows = exec(tx_, left_of_grant, who_, number(grant.id));
+    if (rows.empty()) return {};
+    return integer_of(rows[0][0]);
   }
 
   std::int64_t refunded(const credit_entry& use) {
@@ -297,6 +310,56 @@ result<booked_credits> refund_use(transaction& tx, const user_id& who, const use
        .expires_at = opens_lot ? std::optional<time_point>{now + refund_grace} : std::nullopt,
        .occurred_at = now,
        .shares = std::move(shares)})};
+}
+
+result<booked_credits> revoke_grant(transaction& tx, const user_id& who, const grant_revocation& r,
+                                    time_point now) {
+  if (auto sound = check(r.source, r.tenths); !sound) return sound.error();
+  auto ledger = held_ledger::hold(tx, who, now);
+  if (!ledger) return ledger.error();
+  auto grant = ledger->find(credit_kind::grant, r.grant);
+  if (!grant || !ledger->left_of(*grant)) return missing("Grant not found");
+  if (auto before = ledger->find(credit_kind::revocation, r.source)) {
+    if (before->use != grant->id) return said_otherwise(*before);
+    return booked_credits{*before, true};
+  }
+
+  ledger->write_off_expired();
+  movement taken{
+      .kind = credit_kind::revocation, .source = r.source, .use = grant->id, .occurred_at = now};
+  if (auto tenths = std::min(r.tenths, *ledger->left_of(*grant)); tenths > 0)
+    taken.shares.push_back({grant->id, -tenths});
+  return booked_credits{ledger->book(taken)};
+}
+
+result<done> restore_grant(transaction& tx, const user_id& who, const std::string& source,
+                           time_point now) {
+  auto ledger = held_ledger::hold(tx, who, now);
+  if (!ledger) return ledger.error();
+  auto revoked = ledger->find(credit_kind::revocation, source);
+  if (!revoked || revoked->tenths == 0) return done{};
+  if (ledger->find(credit_kind::restoration, source)) return done{};
+
+  ledger->write_off_expired();
+  auto shares = ledger->give_back(*revoked, 0, -revoked->tenths);
+  auto opens_lot = !shares.back().lot;
+  ledger->book(
+      {.kind = credit_kind::restoration,
+       .source = source,
+       .use = revoked->id,
+       .expires_at = opens_lot ? std::optional<time_point>{now + refund_grace} : std::nullopt,
+       .occurred_at = now,
+       .shares = std::move(shares)});
+  return done{};
+}
+
+constexpr statement holder_of_checkout{"holder_of_checkout", R"sql(
+  SELECT user_id FROM credit_entries
+  WHERE kind = 'grant' AND source = $1 AND source LIKE 'checkout:%'
+)sql"};
+result<user_id> checkout_holder(transaction& tx, const std::string& source) {
+  auto rows = exec(tx, holder_of_checkout, source);
+  return rows.empty() ? user_id{} : user_id{text_of(rows[0][0])};
 }
 
 // In the order of their ids, as all who lock several do.

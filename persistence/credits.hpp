@@ -27,18 +27,22 @@ namespace binnacle::persistence {
 enum class credit_entry_id : std::int64_t {};
 
 enum class credit_kind : std::uint8_t {
-  grant,  // bought or given; opens a lot
-  use,    // paid from lots
-  expiry, // what was left of one lot when it expired
-  refund, // takes back a use, or a part of it
+  grant,       // bought or given; opens a lot
+  use,         // paid from lots
+  expiry,      // what was left of one lot when it expired
+  refund,      // takes back a use, or a part of it
+  revocation,  // takes what is left of a grant whose money went back
+  restoration, // takes back a revocation
 };
 
 struct credit_entry {
   credit_entry_id id{};
   credit_kind kind = credit_kind::grant;
   std::string source{};
-  std::int64_t tenths = 0;                // negative for a use or an expiry
-  std::optional<credit_entry_id> use{};   // of a refund: what it takes back
+  std::int64_t tenths = 0; // negative for a use, an expiry or a revocation, which may be of 0
+  /// What this takes back: of a refund the use, of a revocation the grant, of a restoration the
+  /// revocation.
+  std::optional<credit_entry_id> use{};
   std::optional<time_point> expires_at{}; // of the lot it opened; none: never, or it opened none
   std::int64_t balance_after = 0;         // tenths
   time_point occurred_at{};
@@ -78,6 +82,22 @@ struct use_refund {
 /// failed job is no reason to lose credits that were good when they were spent. bad_request;
 /// not_found for an unknown user or use; conflict. Touches billing.
 result<booked_credits> refund_use(transaction&, const user_id&, const use_refund&, time_point now);
+
+struct grant_revocation {
+  std::string grant{};  // source of the grant
+  std::string source{}; // of the revocation
+  std::int64_t tenths = 0;
+};
+/// Takes what is left of the grant, at most `tenths`; what was used stays used. Booked even when
+/// that is nothing, so that it is done once and for all: what comes back to the lot later stays.
+/// bad_request; not_found for an unknown user or grant; conflict. Touches billing.
+result<booked_credits> revoke_grant(transaction&, const user_id&, const grant_revocation&,
+                                    time_point now);
+/// Whom the grant of this source, a checkout's, went to; empty: there is none.
+result<user_id> checkout_holder(transaction&, const std::string& source);
+/// Takes the revocation of that source back, once, to where `refund_use` would bring it. Nothing
+/// happens when there is none, or it took nothing. not_found for an unknown user. Touches billing.
+result<done> restore_grant(transaction&, const user_id&, const std::string& source, time_point now);
 
 /// Writes off what has expired, of at most `users` users, and returns the number of lots; to be
 /// called again until it returns 0. Users who are being booked just now are left for the next call.

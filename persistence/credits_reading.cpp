@@ -10,7 +10,8 @@ credit_kind kind_of(const std::string& name) {
   if (name == "grant") return credit_kind::grant;
   if (name == "use") return credit_kind::use;
   if (name == "expiry") return credit_kind::expiry;
-  return credit_kind::refund;
+  if (name == "refund") return credit_kind::refund;
+  return name == "revocation" ? credit_kind::revocation : credit_kind::restoration;
 }
 
 credit_entry_id entry_id_of(cell c) { return credit_entry_id{integer_of(c)}; }
@@ -86,7 +87,7 @@ constexpr statement differences{"verify_ledger", R"sql(
   ), lots AS MATERIALIZED (
     SELECT * FROM credit_lots WHERE user_id = $1
   ), shares AS MATERIALIZED (
-    SELECT s.*, e.kind, e.created_at,
+    SELECT s.*, e.kind, e.use_id, e.created_at,
       sum(s.tenths) OVER (PARTITION BY s.lot_id ORDER BY s.entry_id) AS running
     FROM entries e JOIN credit_allocations s ON s.entry_id = e.id
   ), of_entries AS (
@@ -95,6 +96,8 @@ constexpr statement differences{"verify_ledger", R"sql(
     SELECT lot_id, sum(tenths) AS tenths FROM shares GROUP BY lot_id
   ), refunds AS (
     SELECT use_id, sum(tenths) AS tenths FROM entries WHERE kind = 'refund' GROUP BY use_id
+  ), restorations AS (
+    SELECT use_id, sum(tenths) AS tenths FROM entries WHERE kind = 'restoration' GROUP BY use_id
   )
   SELECT 'the account says ' || coalesce(a.balance, 0) || ', the entries sum to ' || e.tenths
   FROM (SELECT coalesce(sum(tenths), 0) AS tenths FROM entries) e
@@ -134,6 +137,14 @@ constexpr statement differences{"verify_ledger", R"sql(
   SELECT 'entry ' || r.use_id || ' used ' || coalesce(-e.tenths, 0) || ', refunded are ' || r.tenths
   FROM refunds r LEFT JOIN entries e ON e.id = r.use_id AND e.kind = 'use'
   WHERE r.tenths > coalesce(-e.tenths, 0)
+  UNION ALL
+  SELECT 'entry ' || r.use_id || ' revoked ' || coalesce(-e.tenths, 0) || ', restored are '
+    || r.tenths
+  FROM restorations r LEFT JOIN entries e ON e.id = r.use_id AND e.kind = 'revocation'
+  WHERE r.tenths <> coalesce(-e.tenths, 0)
+  UNION ALL
+  SELECT 'entry ' || entry_id || ' takes from lot ' || lot_id || ', and revokes entry ' || use_id
+  FROM shares WHERE kind = 'revocation' AND lot_id <> use_id
 )sql"};
 result<std::vector<std::string>> verify_ledger(transaction& tx, const user_id& who) {
   std::vector<std::string> out;

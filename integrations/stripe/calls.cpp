@@ -95,6 +95,26 @@ call get_checkout(std::string_view id) {
   return get(at("/v1/checkout/sessions", id), std::move(f));
 }
 
+namespace {
+
+call list_of_payment(const char* path, std::string_view payment_intent) {
+  form f;
+  f.add("payment_intent", payment_intent).add("limit", "100");
+  return get(path, std::move(f));
+}
+
+} // namespace
+
+call list_checkouts(std::string_view payment_intent) {
+  return list_of_payment("/v1/checkout/sessions", payment_intent);
+}
+call list_refunds(std::string_view payment_intent) {
+  return list_of_payment("/v1/refunds", payment_intent);
+}
+call list_disputes(std::string_view payment_intent) {
+  return list_of_payment("/v1/disputes", payment_intent);
+}
+
 // -- customers -----------------------------------------------------------------------------------
 
 call create_customer(const new_customer& c, std::string_view purpose) {

@@ -65,6 +65,11 @@ struct checkout_order {
 call create_checkout(const checkout_order&, std::string_view purpose);
 /// With its subscription expanded.
 call get_checkout(std::string_view id);
+/// The session, if it was one, that made this payment.
+call list_checkouts(std::string_view payment_intent);
+/// What went back of a payment, newest first, at most 100 of each.
+call list_refunds(std::string_view payment_intent);
+call list_disputes(std::string_view payment_intent);
 
 // -- customers -----------------------------------------------------------------------------------
 

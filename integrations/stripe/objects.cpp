@@ -195,6 +195,31 @@ checkout_session checkout_of(const bj::object& o) {
   return out;
 }
 
+std::int64_t amount(const bj::object& o, const char* name) {
+  auto out = integer(o, name);
+  if (!out) throw nonsense{std::string{name} + " is missing"};
+  return *out;
+}
+
+reversal refund_of(const bj::object& o) {
+  expect(o, "refund");
+  auto status = text(o, "status");
+  return {.id = required(o, "id"),
+          .amount = amount(o, "amount"),
+          .stands = status == "succeeded" || status == "pending",
+          .created = required_instant(o, "created")};
+}
+
+/// From its first day until it is won, the bank has the money; an inquiry (warning_…) takes none.
+reversal dispute_of(const bj::object& o) {
+  expect(o, "dispute");
+  auto status = text(o, "status");
+  return {.id = required(o, "id"),
+          .amount = amount(o, "amount"),
+          .stands = status == "needs_response" || status == "under_review" || status == "lost",
+          .created = required_instant(o, "created")};
+}
+
 invoice_line line_of(const bj::object& o) {
   invoice_line out;
   out.description = text(o, "description");
@@ -212,12 +237,6 @@ std::string subscription_of_invoice(const bj::object& o) {
   const auto* parent = object(o, "parent");
   const auto* details = parent ? object(*parent, "subscription_details") : nullptr;
   return details ? reference(*details, "subscription") : std::string{};
-}
-
-std::int64_t amount(const bj::object& o, const char* name) {
-  auto out = integer(o, name);
-  if (!out) throw nonsense{std::string{name} + " is missing"};
-  return *out;
 }
 
 invoice invoice_of(const bj::object& o) {
@@ -332,6 +351,7 @@ event event_of(const bj::object& o) {
   const auto* previous = object(*data, "previous_attributes");
   if (previous) out.previous_attributes = json_of(*previous);
   out.customer = customer_of_event(*about, previous);
+  out.payment_intent = reference(*about, "payment_intent");
   return out;
 }
 
@@ -404,6 +424,15 @@ result<meter_event> read_meter_event(std::string_view json) {
 }
 result<event> read_event(std::string_view json) { return document(json, event_of); }
 
+result<list<checkout_session>> read_checkouts(std::string_view json) {
+  return document(json, list_of<checkout_session, checkout_of>);
+}
+result<list<reversal>> read_refunds(std::string_view json) {
+  return document(json, list_of<reversal, refund_of>);
+}
+result<list<reversal>> read_disputes(std::string_view json) {
+  return document(json, list_of<reversal, dispute_of>);
+}
 result<list<subscription>> read_subscriptions(std::string_view json) {
   return document(json, list_of<subscription, subscription_of>);
 }

@@ -64,6 +64,14 @@ struct checkout_session {
   metadata notes{};
 };
 
+/// A refund or a dispute of a payment.
+struct reversal {
+  std::string id{};
+  std::int64_t amount = 0; // in minor units
+  bool stands = false;     // the money has gone back, or is on its way
+  time_point created{};
+};
+
 struct invoice_line {
   std::string description{};
   std::int64_t amount = 0;
@@ -140,6 +148,7 @@ struct event {
   std::string api_version{};
   std::string object_id{};           // of the object it is about; empty: has none
   std::string customer{};            // whose object it is, or was before; empty: nobody's
+  std::string payment_intent{};      // the payment that the object belongs to; empty: none
   std::string object{};              // JSON, for one of the readers
   std::string previous_attributes{}; // JSON; empty: none
   std::string json{};                // all of it, when it was read from a list
@@ -161,6 +170,9 @@ result<meter_event> read_meter_event(std::string_view json);
 /// Also of a webhook's raw body, once its signature has been verified.
 result<event> read_event(std::string_view json);
 
+result<list<checkout_session>> read_checkouts(std::string_view json);
+result<list<reversal>> read_refunds(std::string_view json);
+result<list<reversal>> read_disputes(std::string_view json);
 result<list<subscription>> read_subscriptions(std::string_view json);
 result<list<invoice>> read_invoices(std::string_view json);
 result<list<payment_method>> read_payment_methods(std::string_view json);

@@ -254,6 +254,49 @@ TEST_F(SubscriptionRules, GrantNothingForWhatIsNotPaidOrNoPack) {
   EXPECT_EQ(odd.error().code, errc::unprocessable);
 }
 
+/// A pack of 100 for 9.99, of which parts went back.
+class Reversals : public SubscriptionRules {
+protected:
+  Reversals() {
+    bought.amount_total = 999;
+    must(buy(bought));
+  }
+  static stripe::reversal back(const std::string& id, std::int64_t amount, bool stands = true) {
+    return {.id = id, .amount = amount, .stands = stands, .created = now};
+  }
+  std::int64_t after(const std::vector<stripe::reversal>& all) {
+    must(writing(db, [&](transaction& tx) { return apply_reversals(tx, bought, all, now); }));
+    return balance();
+  }
+  stripe::checkout_session bought = purchase("cs_1", "100");
+};
+
+TEST_F(Reversals, TakeTheirShareOfThePack) {
+  EXPECT_EQ(after({back("re_1", 333)}), 1000 - 333);
+  EXPECT_EQ(after({back("re_1", 333)}), 1000 - 333);
+}
+
+TEST_F(Reversals, LeaveNoRoundingBehindWhenAllHasGoneBack) {
+  EXPECT_EQ(after({back("re_1", 100)}), 1000 - 100);
+  EXPECT_EQ(after({back("re_2", 1), back("re_1", 100)}), 1000 - 101);
+  EXPECT_EQ(after({back("re_3", 898), back("re_2", 1), back("re_1", 100)}), 0);
+}
+
+TEST_F(Reversals, OfMoreThanThePriceTakeNoMoreThanThePack) {
+  EXPECT_EQ(after({back("re_1", 999), back("du_1", 999)}), 0);
+}
+
+TEST_F(Reversals, ThatDoNotLastGiveBackWhatTheyTook) {
+  EXPECT_EQ(after({back("du_1", 999)}), 0);
+  EXPECT_EQ(after({back("du_1", 999, false)}), 1000);
+  EXPECT_EQ(after({back("du_1", 999)}), 1000); // an older answer of Stripe's
+}
+
+TEST_F(Reversals, OfWhatIsNoPackOfCreditsAreNothing) {
+  bought.notes["purpose"] = "donation";
+  EXPECT_EQ(after({back("re_1", 999)}), 1000);
+}
+
 TEST(UserOfACheckout, IsTheReferenceOrElseTheNote) {
   EXPECT_EQ(user_of({.client_reference_id = "usr_1", .notes = {{"userId", "usr_2"}}}).value,
             "usr_1");

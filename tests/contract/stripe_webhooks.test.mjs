@@ -44,9 +44,9 @@ function send(event, { path = PLATFORM, secret = SECRET, time = seconds(), heade
 }
 
 let number = 0;
-/// An event that is worked on and changes nothing here: nobody's invoice.
+/// An event that is worked on and changes nothing here: it names no payment.
 const someEvent = (more = {}) => ({ id: `evt_test_${process.pid}_${(number += 1)}`, object: 'event',
-  api_version: '2025-06-30.basil', created: seconds(), livemode: false, type: 'invoice.payment_failed',
+  api_version: '2025-06-30.basil', created: seconds(), livemode: false, type: 'charge.refunded',
   data: { object: { id: 'ch_1', object: 'charge', customer: null } }, ...more });
 
 const inbox = (id) => {
@@ -230,7 +230,7 @@ test('many that come at once are each answered and stored', async () => {
   for (const event of events) await applied(event.id);
 });
 
-for (const type of ['invoice.payment_failed', 'customer.updated'])
+for (const type of ['charge.refunded', 'customer.updated'])
   test(`an event of the other mode is kept but not applied: ${type}`, async () => {
     const event = someEvent({ livemode: true, type });
     expect(await send(event), 200);
@@ -254,10 +254,10 @@ test('what fails is tried again by itself, and seen meanwhile', async () => {
 
 test('admins page through the events, replay one, and leave a trace', async () => {
   const events = await deliver([someEvent(), someEvent(), someEvent()]);
-  const first = expect(await service.call('GET', `${EVENTS}?limit=2&type=invoice.payment_failed`, { token: admin }), 200).json;
+  const first = expect(await service.call('GET', `${EVENTS}?limit=2&type=charge.refunded`, { token: admin }), 200).json;
   assert.deepEqual(first.events.map((e) => e.id), [events[2].id, events[1].id]);
   const second = expect(await service.call('GET',
-    `${EVENTS}?limit=2&type=invoice.payment_failed&cursor=${first.nextCursor}`, { token: admin }), 200).json;
+    `${EVENTS}?limit=2&type=charge.refunded&cursor=${first.nextCursor}`, { token: admin }), 200).json;
   assert.equal(second.events[0].id, events[0].id);
 
   const replay = (id) => service.call('POST', `${EVENTS}/${id}/replay`, { token: admin });
@@ -304,6 +304,102 @@ test('credits that were paid for are granted once', async () => {
   await service.call('POST', `${EVENTS}/${events[0].id}/replay`, { token: admin });
   await until('it is applied again', () => inbox(events[0].id).attempts === 2 && inbox(events[0].id).state === 'applied');
   assert.equal(creditsOf(id), '1000');
+});
+
+const soldPack = async (name) => {
+  const id = subjectOf(await service.token(`${name}@example.com`));
+  const [event] = await buyCredits(100, { client_reference_id: id,
+    metadata: { purpose: 'credits', pack: 100, userId: id } });
+  return { id, event, session: event.data.object.id };
+};
+const ledgerOf = (id) => service.sql(`SELECT kind, source, tenths FROM credit_entries
+  WHERE user_id = '${id}' ORDER BY id`).map((row) => row.join(' '));
+const spend = (id, tenths) => service.sql(`
+  UPDATE credit_lots SET remaining = remaining - ${tenths} WHERE user_id = '${id}';
+  UPDATE credit_accounts SET balance = balance - ${tenths} WHERE user_id = '${id}';
+  INSERT INTO credit_entries (user_id, kind, source, tenths, balance_after, occurred_at, created_at)
+    SELECT user_id, 'use', 'job:1', -${tenths}, balance, now(), now() FROM credit_accounts WHERE user_id = '${id}';
+  INSERT INTO credit_allocations SELECT e.id, l.id, -${tenths} FROM credit_entries e JOIN credit_lots l USING (user_id)
+    WHERE e.user_id = '${id}' AND e.kind = 'use'`);
+
+test('a pack that is refunded is taken back as far as it is unused, once', async () => {
+  const { id, event, session } = await soldPack('refunded');
+  await deliver([event]);
+  spend(id, 600);
+  const { id: refund } = await stripe.act({ refund: { session } });
+  const events = newEvents();
+  assert.ok(events.some(({ type }) => type === 'charge.refunded'));
+  await deliver(events);
+  await deliver([...events].reverse(), { path: HUB });
+  assert.deepEqual(ledgerOf(id), [`grant checkout:${session} 1000`, 'use job:1 -600', `revocation stripe:${refund} -400`]);
+  assert.equal(value(`SELECT balance FROM credit_accounts WHERE user_id = '${id}'`), '0');
+
+  const token = await service.token('refunded@example.com');
+  const { entries } = expect(await service.call('GET', '/api/billing/explain/credits', { token }), 200).json;
+  assert.equal(entries[0].kind, 'revocation');
+  assert.equal(entries[0].revocationOf, entries[2].id);
+});
+
+test('parts of a price that are refunded take their parts of the pack', async () => {
+  const { id, event, session } = await soldPack('partly');
+  await deliver([event]);
+  const paid = event.data.object.amount_total;
+  await stripe.act({ refund: { session, amount: Math.floor(paid / 3) } });
+  await deliver();
+  assert.equal(creditsOf(id), String(1000 - Math.floor((1000 * Math.floor(paid / 3)) / paid)));
+  await stripe.act({ refund: { session } });
+  await deliver();
+  assert.equal(creditsOf(id), '0');
+});
+
+test('a refund that is heard of before the purchase leaves the same', async () => {
+  const { id, event, session } = await soldPack('hasty');
+  const { id: refund } = await stripe.act({ refund: { session } });
+  await deliver(newEvents().filter(({ type }) => type === 'charge.refunded'));
+  await deliver([event]);
+  assert.deepEqual(ledgerOf(id), [`grant checkout:${session} 1000`, `revocation stripe:${refund} -1000`]);
+});
+
+test('a refund that fails gives the credits back', async () => {
+  const { id, event, session } = await soldPack('kept');
+  await deliver([event]);
+  const { id: refund } = await stripe.act({ refund: { session } });
+  await deliver();
+  assert.equal(creditsOf(id), '0');
+  await stripe.act({ failRefund: refund });
+  await deliver();
+  assert.equal(creditsOf(id), '1000');
+  assert.equal(ledgerOf(id).at(-1), `restoration stripe:${refund} 1000`);
+});
+
+test('a disputed pack is taken until the dispute is won', async () => {
+  const { id, event, session } = await soldPack('disputed');
+  await deliver([event]);
+  const { id: dispute } = await stripe.act({ dispute: { session } });
+  const opened = await deliver();
+  assert.equal(inbox(opened[0].id).key, stripe.account.disputes.get(dispute).payment_intent);
+  assert.equal(creditsOf(id), '0');
+  await stripe.act({ closeDispute: { dispute, status: 'won' } });
+  await deliver();
+  await deliver(opened); // late, once more
+  assert.equal(creditsOf(id), '1000');
+  assert.deepEqual(ledgerOf(id).slice(1), [`revocation stripe:${dispute} -1000`, `restoration stripe:${dispute} 1000`]);
+});
+
+test('a dispute that is lost, and an inquiry, change nothing more', async () => {
+  const lost = await soldPack('loser');
+  await deliver([lost.event]);
+  const { id: dispute } = await stripe.act({ dispute: { session: lost.session } });
+  await deliver();
+  await stripe.act({ closeDispute: { dispute, status: 'lost' } });
+  await deliver();
+  assert.equal(creditsOf(lost.id), '0');
+
+  const asked = await soldPack('asked');
+  await deliver([asked.event]);
+  await stripe.act({ dispute: { session: asked.session, status: 'warning_needs_response' } });
+  await deliver();
+  assert.equal(creditsOf(asked.id), '1000');
 });
 
 test('a purchase of somebody unknown waits until they are known', async () => {

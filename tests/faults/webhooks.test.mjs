@@ -34,8 +34,8 @@ describe('webhooks', { timeout: 300_000 }, () => {
     made += 1;
     return { id: `evt_fault_${made}`, object: 'event', api_version: '2025-06-30.basil', livemode: false,
       created: Math.floor(Date.now() / 1000),
-      type: made % 2 ? 'invoice.payment_failed' : 'customer.updated',
-      data: { object: { id: `in_${made}`, object: 'invoice', customer: `cus_${made % 50}` } } };
+      type: made % 2 ? 'charge.refunded' : 'customer.updated',
+      data: { object: { id: `ch_${made}`, object: 'charge', customer: `cus_${made % 50}` } } };
   }
   function deliver(path, what, agent) {
     const body = JSON.stringify(what);

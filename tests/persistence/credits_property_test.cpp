@@ -8,26 +8,27 @@
 #include <algorithm>
 #include <map>
 #include <rapidcheck/gtest.h>
+#include <utility>
 
 namespace binnacle::persistence {
 
 const auto start = *parse_iso("2025-03-01T00:00:00Z");
 
-/// One call. `use` is the number of the use that a refund takes back; `expires_in` is of a grant.
+/// One call. `of` is the number of the use that a refund takes back, or of the grant that is
+/// revoked; a restoration has its revocation's number; `expires_in` is of a grant.
 struct action {
-  enum kind { grant, use, refund, sweep } what = grant;
+  enum kind { grant, use, refund, revoke, restore, sweep } what = grant;
   int number = 0;
   std::int64_t tenths = 0;
-  int of_use = 0;
+  int of = 0;
   std::optional<hours> expires_in{};
   hours later{0}; // since the call before
 };
 
 std::ostream& operator<<(std::ostream& to, const action& a) {
-  static constexpr std::array names{"grant", "use", "refund", "sweep"};
+  static constexpr std::array names{"grant", "use", "refund", "revoke", "restore", "sweep"};
   return to << "after " << a.later.count() << "h: " << names[a.what] << " #" << a.number << " of "
-            << a.tenths << (a.what == action::refund ? " for use #" : "")
-            << (a.what == action::refund ? std::to_string(a.of_use) : "")
+            << a.tenths << " of #" << a.of
             << (a.expires_in ? " for " + std::to_string(a.expires_in->count()) + "h" : "");
 }
 
@@ -39,17 +40,19 @@ struct Arbitrary<binnacle::persistence::action> {
   // Few numbers, so that calls repeat each other; and grants about as large as all the uses.
   static Gen<binnacle::persistence::action> arbitrary() {
     using binnacle::persistence::action;
-    return gen::map(
-        gen::tuple(gen::element(action::grant, action::grant, action::use, action::use, action::use,
-                                action::refund, action::refund, action::sweep),
-                   gen::inRange(0, 6), gen::inRange<std::int64_t>(1, 12), gen::inRange(0, 6),
-                   gen::inRange(0, 400), gen::element(0, 0, 1, 24, 400)),
-        [](const auto& x) {
-          const auto& [what, number, tenths, of_use, lasts, later] = x;
-          action out{what, number, tenths, of_use, {}, binnacle::hours{later}};
-          if (what == action::grant && lasts > 40) out.expires_in = binnacle::hours{lasts};
-          return out;
-        });
+    return gen::map(gen::tuple(gen::element(action::grant, action::grant, action::use, action::use,
+                                            action::use, action::refund, action::refund,
+                                            action::revoke, action::restore, action::sweep),
+                               gen::inRange(0, 6), gen::inRange<std::int64_t>(1, 12),
+                               gen::inRange(0, 6), gen::inRange(0, 400),
+                               gen::element(0, 0, 1, 24, 400)),
+                    [](const auto& x) {
+                      const auto& [what, number, tenths, of, lasts, later] = x;
+                      action out{what, number, tenths, of, {}, binnacle::hours{later}};
+                      if (what == action::grant && lasts > 40)
+                        out.expires_in = binnacle::hours{lasts};
+                      return out;
+                    });
   }
 };
 } // namespace rc
@@ -72,8 +75,15 @@ struct model {
     std::int64_t tenths = 0;
     std::vector<std::size_t> lots{}; // the lot of every tenth not refunded yet, as drawn
   };
+  struct revoked {
+    int grant = 0;
+    std::int64_t tenths = 0;
+    bool restored = false;
+  };
   std::vector<lot> lots{};
   std::map<int, given> grants{};
+  std::map<int, std::size_t> grant_lots{};
+  std::map<int, revoked> revocations{};
   std::map<int, drawn> uses{};
   std::map<int, std::pair<int, std::int64_t>> refunds{}; // of which use, and how much
 
@@ -92,10 +102,37 @@ struct model {
       return use(a, now);
     case action::refund:
       return refund(a, now);
+    case action::revoke:
+      return revoke(a, now);
+    case action::restore:
+      restore(a, now);
+      break;
     case action::sweep:
       break;
     }
     return errc::none;
+  }
+
+  errc revoke(const action& a, time_point now) {
+    auto of = grant_lots.find(a.of);
+    if (of == grant_lots.end()) return errc::not_found;
+    if (auto at = revocations.find(a.number); at != revocations.end())
+      return at->second.grant == a.of ? errc::none : errc::conflict;
+    auto& from = lots[of->second];
+    auto tenths = from.lives(now) ? std::min(a.tenths, from.remaining) : 0;
+    from.remaining -= tenths;
+    revocations[a.number] = {a.of, tenths};
+    return errc::none;
+  }
+
+  void restore(const action& a, time_point now) {
+    auto at = revocations.find(a.number);
+    if (at == revocations.end() || std::exchange(at->second.restored, true)) return;
+    auto& to = lots[grant_lots[at->second.grant]];
+    if (to.lives(now))
+      to.remaining += at->second.tenths;
+    else
+      lots.push_back({now + refund_grace, at->second.tenths});
   }
 
   errc grant(const action& a, time_point now) {
@@ -104,6 +141,7 @@ struct model {
       return at->second.tenths == a.tenths && at->second.expires_at == expires_at ? errc::none
                                                                                   : errc::conflict;
     grants[a.number] = {a.tenths, expires_at};
+    grant_lots[a.number] = lots.size();
     lots.push_back({expires_at, a.tenths});
     return errc::none;
   }
@@ -128,13 +166,13 @@ struct model {
   }
 
   errc refund(const action& a, time_point now) {
-    auto u = uses.find(a.of_use);
+    auto u = uses.find(a.of);
     if (u == uses.end()) return errc::not_found;
     if (auto at = refunds.find(a.number); at != refunds.end())
-      return at->second == std::pair{a.of_use, a.tenths} ? errc::none : errc::conflict;
+      return at->second == std::pair{a.of, a.tenths} ? errc::none : errc::conflict;
     auto& left = u->second.lots;
     if (static_cast<std::int64_t>(left.size()) < a.tenths) return errc::conflict;
-    refunds[a.number] = {a.of_use, a.tenths};
+    refunds[a.number] = {a.of, a.tenths};
     lot fresh{now + refund_grace, 0};
     for (std::int64_t n = 0; n < a.tenths; ++n) {
       auto& from = lots[left.back()];
@@ -175,8 +213,16 @@ public:
       }));
     case action::refund:
       return code(writing(*db_, [&](transaction& tx) {
-        return refund_use(tx, who_, {name("use:", a.of_use), name("refund:", a.number), a.tenths},
-                          now);
+        return refund_use(tx, who_, {name("use:", a.of), name("refund:", a.number), a.tenths}, now);
+      }));
+    case action::revoke:
+      return code(writing(*db_, [&](transaction& tx) {
+        return revoke_grant(tx, who_,
+                            {name("grant:", a.of), name("revocation:", a.number), a.tenths}, now);
+      }));
+    case action::restore:
+      return code(writing(*db_, [&](transaction& tx) {
+        return restore_grant(tx, who_, name("revocation:", a.number), now);
       }));
     case action::sweep:
       break;
@@ -243,7 +289,11 @@ RC_GTEST_PROP(ALedgerOfAnything, IsChangedByNoRepetition, (const std::vector<act
   std::vector<std::pair<action, time_point>> booked;
   for (const auto& a : actions) {
     now += a.later;
-    if (w.apply(a, now) == errc::none) booked.push_back({a, now});
+    auto there = w.entries().size();
+    auto repeats = w.apply(a, now) == errc::none;
+    // A restoration before its revocation is none.
+    if (a.what == action::restore && w.entries().size() == there) repeats = false;
+    if (repeats) booked.push_back({a, now});
   }
   auto before = w.entries();
 

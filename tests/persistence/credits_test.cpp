@@ -57,6 +57,15 @@ protected:
   credit_entry refund(const use_refund& r, time_point at = now) {
     return must(try_refund(r, at)).entry;
   }
+  result<booked_credits> try_revoke(const grant_revocation& r, time_point at = now) {
+    return writing(db, [&](transaction& tx) { return revoke_grant(tx, ada, r, at); });
+  }
+  credit_entry revoke(const grant_revocation& r, time_point at = now) {
+    return must(try_revoke(r, at)).entry;
+  }
+  void restore(const std::string& source, time_point at = now) {
+    must(writing(db, [&](transaction& tx) { return restore_grant(tx, ada, source, at); }));
+  }
   std::int64_t expire(time_point at, std::int64_t users = 100) {
     return must(writing(db, [&](transaction& tx) { return expire_credits(tx, at, users); }));
   }
@@ -283,6 +292,92 @@ TEST_F(Credits, OfSomeUsersExpireInOneSweepAndTheRestInTheNext) {
   EXPECT_EQ(expire(now, 1), 1);
   EXPECT_EQ(expire(now, 1), 1);
   EXPECT_EQ(expire(now, 1), 0);
+}
+
+// -- revocations -----------------------------------------------------------------------------
+
+TEST_F(Credits, ThatAreRevokedAreTakenAsFarAsTheyAreUnused) {
+  auto bought = grant("pack", 10);
+  grant("other", 10, now + 48h);
+  use("job:1", 6);
+
+  auto taken = revoke({"pack", "stripe:re_1", 10});
+
+  EXPECT_EQ(taken.kind, credit_kind::revocation);
+  EXPECT_EQ(taken.tenths, -4);
+  EXPECT_EQ(taken.use, bought.id);
+  EXPECT_EQ(taken.balance_after, 10);
+  EXPECT_EQ(payments(use("job:2", 10)), texts{"other: 10"});
+}
+
+TEST_F(Credits, AreRevokedOncePerSourceAndInParts) {
+  grant("pack", 10);
+  auto first = revoke({"pack", "stripe:re_1", 3});
+
+  auto again = must(try_revoke({"pack", "stripe:re_1", 3}));
+
+  EXPECT_TRUE(again.repeated);
+  EXPECT_EQ(again.entry, first);
+  EXPECT_EQ(balance(), 7);
+  EXPECT_EQ(revoke({"pack", "stripe:re_2", 9}).tenths, -7);
+  EXPECT_EQ(balance(), 0);
+}
+
+TEST_F(Credits, OfWhichNothingIsLeftAreRevokedByAnEntryOfNothing) {
+  grant("pack", 10);
+  use("job:1", 10);
+
+  auto taken = revoke({"pack", "stripe:re_1", 10});
+  refund({.use = "job:1", .source = "job:1 failed"});
+
+  EXPECT_EQ(taken.tenths, 0);
+  EXPECT_TRUE(must(try_revoke({"pack", "stripe:re_1", 10})).repeated);
+  EXPECT_EQ(balance(), 10);
+  EXPECT_EQ(entries().size(), 4);
+}
+
+TEST_F(Credits, ThatHaveExpiredAreNotRevoked) {
+  grant("pack", 10, now + 1h);
+
+  EXPECT_EQ(revoke({"pack", "stripe:re_1", 10}, now + 1h).tenths, 0);
+  EXPECT_EQ(balance(now + 1h), 0);
+}
+
+TEST_F(Credits, AreNotRevokedWithoutAGrant) {
+  grant("pack", 10);
+  grant("other", 10);
+  revoke({"pack", "stripe:re_1", 1});
+
+  EXPECT_EQ(try_revoke({"none", "stripe:re_2", 1}).error().code, errc::not_found);
+  EXPECT_EQ(try_revoke({"pack", "stripe:re_2", 0}).error().code, errc::bad_request);
+  EXPECT_EQ(try_revoke({"pack", "", 1}).error().code, errc::bad_request);
+  EXPECT_EQ(try_revoke({"other", "stripe:re_1", 1}).error().code, errc::conflict);
+}
+
+TEST_F(Credits, ThatWereRevokedAreRestoredOnceToTheirLot) {
+  grant("pack", 10);
+  auto taken = revoke({"pack", "stripe:du_1", 6});
+
+  restore("stripe:du_1");
+  restore("stripe:du_1");
+  restore("stripe:du_2");
+
+  EXPECT_EQ(balance(), 10);
+  EXPECT_EQ(balance(now + 24h), 0);
+  EXPECT_EQ(entries().size(), 3);
+  EXPECT_EQ(entries().front().kind, credit_kind::restoration);
+  EXPECT_EQ(entries().front().use, taken.id);
+  EXPECT_TRUE(must(try_revoke({"pack", "stripe:du_1", 6})).repeated);
+}
+
+TEST_F(Credits, ThatAreRestoredAfterTheyWouldHaveExpiredLastAGraceLonger) {
+  grant("pack", 10);
+  revoke({"pack", "stripe:du_1", 10});
+
+  restore("stripe:du_1", now + 48h);
+
+  EXPECT_EQ(entries().front().expires_at, now + 48h + refund_grace);
+  EXPECT_EQ(balance(now + 48h), 10);
 }
 
 // -- refunds ---------------------------------------------------------------------------------

@@ -208,5 +208,29 @@ describe('an invoice', () => {
       (await stripe.post('/v1/refunds', { payment_intent })).body.error.code,
       'charge_already_refunded',
     );
+    const [part, whole] = stripe.account.events.all
+      .filter(({ type }) => type === 'charge.refunded')
+      .map(({ data }) => data.object);
+    assert.deepEqual([part.amount_refunded, part.refunded, part.payment_intent],
+      [400, false, payment_intent]);
+    assert.deepEqual([whole.amount_refunded, whole.refunded], [1000, true]);
+  });
+
+  it('is disputed until somebody wins', async (test) => {
+    const stripe = await started(test);
+    await stripe.act({
+      invoice: { customer: await customerOf(stripe), amount: 1000, status: 'paid' },
+    });
+    const [{ id: payment_intent }] = stripe.account.paymentIntents.all;
+    const { id } = await stripe.act({ dispute: { payment_intent } });
+    await stripe.act({ closeDispute: { dispute: id, status: 'won' } });
+
+    const { body } = await stripe.call('GET', `/v1/disputes?payment_intent=${payment_intent}`);
+    assert.deepEqual(body.data.map((each) => [each.id, each.amount, each.status]), [[id, 1000, 'won']]);
+    assert.deepEqual(
+      stripe.account.events.all.map(({ type }) => type).filter((type) => type.includes('dispute')),
+      ['charge.dispute.created', 'charge.dispute.funds_withdrawn', 'charge.dispute.closed',
+        'charge.dispute.funds_reinstated'],
+    );
   });
 });

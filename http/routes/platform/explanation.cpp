@@ -247,15 +247,17 @@ task<result<response>> explain(context& ctx, user_id who) {
 decimal credits_of(std::int64_t tenths) { return decimal{tenths} / decimal{tenths_per_credit}; }
 
 json::object shown(const explained_entry& e) {
-  static constexpr const char* kinds[]{"grant", "use", "expiry", "refund"};
+  static constexpr const char* kinds[]{"grant",  "use",        "expiry",
+                                       "refund", "revocation", "restoration"};
+  const std::string kind = kinds[static_cast<std::size_t>(e.entry.kind)];
   json::object out{{"id", static_cast<std::int64_t>(e.entry.id)},
-                   {"kind", kinds[static_cast<std::size_t>(e.entry.kind)]},
+                   {"kind", kind},
                    {"source", e.entry.source},
                    {"credits", credits_of(e.entry.tenths)},
                    {"balanceAfter", credits_of(e.entry.balance_after)},
                    {"expiresAt", time_or_null(e.entry.expires_at)},
                    {"createdAt", time_or_null(e.entry.created_at)}};
-  if (e.entry.use) out.add("refundOf", static_cast<std::int64_t>(*e.entry.use));
+  if (e.entry.use) out.add(kind + "Of", static_cast<std::int64_t>(*e.entry.use));
   if (e.entry.kind != persistence::credit_kind::use) return out;
   json::array paid_by;
   for (const auto& p : e.payments)

@@ -151,6 +151,9 @@ TEST(StripeCalls, AskForWhatIsListed) {
   EXPECT_EQ(url(list_invoices("cus_1", 20, "in_9")),
             "/v1/invoices?customer=cus_1&limit=20&starting_after=in_9");
   EXPECT_EQ(url(list_payment_methods("cus_1")), "/v1/payment_methods?customer=cus_1&type=card");
+  EXPECT_EQ(url(list_checkouts("pi_1")), "/v1/checkout/sessions?payment_intent=pi_1&limit=100");
+  EXPECT_EQ(url(list_refunds("pi_1")), "/v1/refunds?payment_intent=pi_1&limit=100");
+  EXPECT_EQ(url(list_disputes("pi_1")), "/v1/disputes?payment_intent=pi_1&limit=100");
   EXPECT_EQ(url(list_events(
                 {.types = {"a.b", "c"}, .delivery_success = false, .ending_before = "evt_1"})),
             "/v1/events?types%5B%5D=a.b&types%5B%5D=c&delivery_success=false&ending_before=evt_1"

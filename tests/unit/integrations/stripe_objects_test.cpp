@@ -74,6 +74,26 @@ TEST(StripeCheckouts, OfOnePaymentHaveNoSubscription) {
   EXPECT_FALSE(s->subscription);
 }
 
+TEST(StripeReversals, StandWhileTheMoneyIsGone) {
+  auto stands = [](auto read, const std::string& object, const std::string& status) {
+    auto list =
+        read(R"({"object":"list","has_more":false,"data":[{"object":")" + object +
+             R"(","id":"x_1","amount":700,"created":1764500001,"status":")" + status + "\"}]}");
+    EXPECT_TRUE(list) << to_string(list.error());
+    if (!list) return false;
+    EXPECT_EQ(list->data[0].amount, 700);
+    return list->data[0].stands;
+  };
+  for (const auto* status : {"succeeded", "pending"})
+    EXPECT_TRUE(stands(read_refunds, "refund", status)) << status;
+  for (const auto* status : {"failed", "canceled", "requires_action"})
+    EXPECT_FALSE(stands(read_refunds, "refund", status)) << status;
+  for (const auto* status : {"needs_response", "under_review", "lost"})
+    EXPECT_TRUE(stands(read_disputes, "dispute", status)) << status;
+  for (const auto* status : {"won", "warning_needs_response", "warning_closed"})
+    EXPECT_FALSE(stands(read_disputes, "dispute", status)) << status;
+}
+
 TEST(StripeInvoices, AreReadWithLinesAndAmountsInMinorUnits) {
   auto list = read_invoices(R"({"object":"list","url":"/v1/invoices","has_more":true,"data":[
     {"id":"in_1","object":"invoice","number":"A-0001","status":"paid","customer":"cus_1",
@@ -161,6 +181,16 @@ TEST(StripeEvents, CarryAnObjectForAReader) {
   auto s = read_subscription(e->object);
   ASSERT_TRUE(s);
   EXPECT_EQ(s->current_period_end, from_unix(1767225700));
+}
+
+TEST(StripeEvents, NameThePaymentOfTheirObject) {
+  auto e = read_event(R"({"id":"evt_1","object":"event","created":1764500001,"livemode":false,
+    "type":"charge.dispute.created",
+    "data":{"object":{"id":"du_1","object":"dispute","payment_intent":"pi_1"}}})");
+
+  ASSERT_TRUE(e) << to_string(e.error());
+  EXPECT_EQ(e->payment_intent, "pi_1");
+  EXPECT_EQ(e->customer, "");
 }
 
 TEST(StripeReaders, RefuseNonsense) {

@@ -28,6 +28,7 @@ export class Account {
   paymentIntents = new Collection('payment_intent', '/v1/payment_intents');
   setupIntents = new Collection('setupintent', '/v1/setup_intents');
   refunds = new Collection('refund', '/v1/refunds');
+  disputes = new Collection('dispute', '/v1/disputes');
   events = new Collection('notification', '/v1/events');
 
   /// Session id -> {items, …}: what a session was made with and does not show unless asked for.

@@ -2,6 +2,7 @@ import { methodFor } from './billing.mjs';
 import { complete, expire, sessionOf } from './checkout.mjs';
 import { attach, createCard, detach } from './customers.mjs';
 import { collect, createInvoice, finalize } from './invoices.mjs';
+import { closeDispute, dispute, failRefund, refund } from './payments.mjs';
 import { cancel, renew } from './subscriptions.mjs';
 
 /// What people, banks and time do to an account: the commands of POST /actions, {name: value}. Each
@@ -12,6 +13,12 @@ const active = (account, customer) =>
     (each) =>
       each.customer === customer && !['canceled', 'incomplete_expired'].includes(each.status),
   );
+
+/// Of what is given as {payment_intent} or {session}.
+const payment = (account, { session, payment_intent: intent, ...more }) => ({
+  payment_intent: intent ?? account.sessions.get(session).payment_intent,
+  ...more,
+});
 
 export const ACTIONS = {
   /// A session's id, or {session, card?, email?, name?}: the person pays.
@@ -57,6 +64,16 @@ export const ACTIONS = {
     account.declining.add(account.paymentMethods.get(id).id);
     return account.paymentMethods.get(id);
   },
+
+  /// {session | payment_intent, amount?}: all that is left unless an amount is given.
+  refund: (account, given) => refund(account, payment(account, given)),
+  failRefund: (account, id) => failRefund(account, account.refunds.get(id)),
+
+  /// {session | payment_intent, amount?, status?}
+  dispute: (account, given) => dispute(account, payment(account, given)),
+  /// {dispute, status: won | lost}
+  closeDispute: (account, { dispute: id, status }) =>
+    closeDispute(account, account.disputes.get(id), status),
 
   /// {customer, amount, currency?, description?, status?: draft | open | paid}
   invoice(

@@ -1,7 +1,7 @@
 import { newId, randomText } from './account.mjs';
 import { invalid } from './errors.mjs';
 
-/// Payments and refunds; which cards are declined is for the account to know.
+/// Payments, refunds and disputes; which cards are declined is for the account to know.
 
 /// A payment intent that has succeeded, or waits for another payment method.
 export function charge(
@@ -79,7 +79,7 @@ export function refund(account, { payment_intent: id, amount, reason, metadata }
       'amount',
     );
   }
-  return account.create(
+  const made = account.create(
     account.refunds,
     {
       id: newId('re'),
@@ -99,4 +99,70 @@ export function refund(account, { payment_intent: id, amount, reason, metadata }
     },
     'refund.created',
   );
+  account.emit('charge.refunded', chargeOf(account, intent));
+  return made;
+}
+
+/// The bank did not take the money: it is ours again.
+export function failRefund(account, made) {
+  account.update(made, 'refund.failed', { status: 'failed', failure_reason: 'unknown' });
+  account.emit('charge.refund.updated', made);
+  return made;
+}
+
+/// The card's owner does not want to have paid; until it is closed, the bank has the money.
+export function dispute(account, { payment_intent: id, amount, status = 'needs_response' }) {
+  const intent = account.paymentIntents.get(id, 'payment_intent');
+  const made = account.create(
+    account.disputes,
+    {
+      id: newId('du'),
+      object: 'dispute',
+      amount: amount ?? intent.amount_received,
+      charge: intent.latest_charge,
+      created: account.now,
+      currency: intent.currency,
+      is_charge_refundable: false,
+      livemode: false,
+      metadata: {},
+      payment_intent: id,
+      reason: 'fraudulent',
+      status,
+    },
+    'charge.dispute.created',
+  );
+  if (!status.startsWith('warning_')) account.emit('charge.dispute.funds_withdrawn', made);
+  return made;
+}
+
+export function closeDispute(account, made, status) {
+  account.update(made, 'charge.dispute.closed', { status });
+  if (status === 'won') account.emit('charge.dispute.funds_reinstated', made);
+  return made;
+}
+
+function chargeOf(account, intent) {
+  const refunded = account.refunds.all
+    .filter((each) => each.payment_intent === intent.id)
+    .reduce((sum, each) => sum + each.amount, 0);
+  return {
+    id: intent.latest_charge,
+    object: 'charge',
+    amount: intent.amount,
+    amount_captured: intent.amount_received,
+    amount_refunded: refunded,
+    captured: true,
+    created: intent.created,
+    currency: intent.currency,
+    customer: intent.customer,
+    description: intent.description,
+    disputed: account.disputes.all.some((each) => each.payment_intent === intent.id),
+    livemode: false,
+    metadata: intent.metadata,
+    paid: true,
+    payment_intent: intent.id,
+    payment_method: intent.payment_method,
+    refunded: refunded === intent.amount_received,
+    status: 'succeeded',
+  };
 }

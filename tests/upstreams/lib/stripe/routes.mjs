@@ -245,6 +245,10 @@ export const ROUTES = [
   index('/v1/refunds', 'refunds', { payment_intent: id }, ({ payment_intent: intent }) =>
     filter({ payment_intent: intent }),
   ),
+  retrieve('/v1/disputes', 'disputes'),
+  index('/v1/disputes', 'disputes', { payment_intent: id }, ({ payment_intent: intent }) =>
+    filter({ payment_intent: intent }),
+  ),
 
   {
     ...post(
