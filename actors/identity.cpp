@@ -57,8 +57,7 @@ struct identity_state : actor_scope<identity_actor::base> {
     t->begin();
     if (auto token = bearer_of(t->req); !token.empty()) return examine_token(std::move(t), token);
     auto cookie = session_cookie_of(t->req, *t->matched->face);
-    if (t->req.at(field::authorization).empty() && !cookie.empty() &&
-        accepts_own(*t->matched->face)) {
+    if (t->req.at(field::authorization).empty() && !cookie.empty()) {
       auto digest = integrations::sha256(cookie);
       if (unknown_cookies.contains(digest)) return pass(std::move(t), nullptr);
       if (!may_look_for_cookie(*t, app->time->now())) return answer_fault(*t, {errc::rate_limited});
@@ -84,10 +83,11 @@ struct identity_state : actor_scope<identity_actor::base> {
     pass(std::move(t), nullptr);
   }
 
-  /// Our own tokens and login sessions are good where local accounts are, and wherever no other
-  /// issuer is configured.
+  /// Our own tokens and the login sessions of local accounts are good where those accounts are, and
+  /// wherever no other issuer is configured.
   bool accepts_own(const surface& face) const {
     if (face.of_all_surfaces || face.name == "gateway" || face.name == "developer") return true;
+    if (face.name == "platform" && app->config.identity.provider_logins()) return false;
     return std::ranges::none_of(issuers, [&](const trusted_issuer& i) {
       return i.is.surfaces.empty() ||
              std::ranges::find(i.is.surfaces, face.name) != i.is.surfaces.end();
@@ -229,6 +229,11 @@ struct identity_state : actor_scope<identity_actor::base> {
       }
       if (!*login) {
         note_unknown_cookie(*t, digest, app->time->now());
+        pass(std::move(t), nullptr);
+        co_return;
+      }
+      const auto& face = *t->matched->face;
+      if ((*login)->surface != face.name && !accepts_own(face)) {
         pass(std::move(t), nullptr);
         co_return;
       }

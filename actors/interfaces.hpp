@@ -119,6 +119,20 @@ using stripe_inbox_actor = caf::typed_actor<
     // INTERNAL: a second has passed.
     caf::reacts_to<caf::tick_atom>>;
 
+/// An upstream's HTTP API, for everybody.
+using upstream_actor = caf::typed_actor<
+    // Replies with what the upstream says, after retries; errc::overloaded when too many wait.
+    caf::replies_to<call_upstream>::with<upstream_answer>,
+    // INTERNAL: the pause before a call's next attempt is over, or its patience.
+    caf::reacts_to<upstream_call_due>>;
+
+/// The OpenID provider through which browsers log in.
+using login_provider_actor = caf::typed_actor<
+    // Both: errc::unavailable while the provider cannot be reached.
+    caf::replies_to<find_login_provider>::with<found_login_provider>,
+    // errc::unauthenticated: the provider refuses the code, or its ID token is no good.
+    caf::replies_to<redeem_login>::with<redeemed_login>>;
+
 /// Compares the books.
 using reconciler_actor = caf::typed_actor<
     // One comparison at a time, others wait their turn. errc::overloaded: too many wait.

@@ -20,6 +20,8 @@ namespace binnacle::integrations {
 struct allocation_set;
 struct http_answer;
 struct http_call;
+struct login_provider;
+struct token_claims;
 } // namespace binnacle::integrations
 namespace binnacle::stripe {
 struct call;
@@ -201,6 +203,42 @@ struct heal_stripe_events {};
 struct healed_events {
   std::int64_t listed = 0; // undelivered, says Stripe
   std::int64_t missed = 0; // of these, unknown to us until now
+};
+
+// -- upstreams with a plain HTTP API --------------------------------------------------------------
+
+/// Make this call, unless it could not be sent within `patience`.
+struct call_upstream {
+  std::shared_ptr<const integrations::http_call> what{};
+  caf::timespan patience{};
+  bool repeatable = true; // false: once it was sent, it is not sent again
+};
+/// What the upstream answered in the end, whatever its status, or why there is no answer.
+struct upstream_answer {
+  std::shared_ptr<const result<integrations::http_answer>> what{};
+};
+/// INTERNAL: a call's pause before its next attempt is over, or (`attempt` 0) its patience.
+struct upstream_call_due {
+  std::uint64_t id = 0;
+  std::int64_t attempt = 0;
+};
+
+// -- logins through a provider --------------------------------------------------------------------
+
+struct find_login_provider {};
+struct found_login_provider {
+  std::shared_ptr<const integrations::login_provider> what{};
+};
+/// Trade the code of a callback for an ID token, and verify that.
+struct redeem_login {
+  std::string code{};
+  std::string redirect_uri{};
+  std::string verifier{}; // PKCE
+  std::string nonce{};
+};
+/// Who has logged in.
+struct redeemed_login {
+  std::shared_ptr<const integrations::token_claims> what{};
 };
 
 // -- billing accounts ---------------------------------------------------------------------------
@@ -415,6 +453,14 @@ typename I::result_type inspect(I& f, meter_sync& x) {
   return f(caf::meta::type_name("meter_sync"), x.successful, x.failed, x.report);
 }
 template <class I>
+typename I::result_type inspect(I& f, upstream_call_due& x) {
+  return f(caf::meta::type_name("upstream_call_due"), x.id, x.attempt);
+}
+template <class I>
+typename I::result_type inspect(I& f, find_login_provider&) {
+  return f(caf::meta::type_name("find_login_provider"));
+}
+template <class I>
 typename I::result_type inspect(I& f, reconcile_books& x) {
   return f(caf::meta::type_name("reconcile_books"), x.from, x.to, x.user, x.stripe, x.opencost);
 }
@@ -450,6 +496,11 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::invited_member)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::join_team)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::joined_team)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::keep_stripe_event)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::call_upstream)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::upstream_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::found_login_provider)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::redeem_login)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(binnacle::redeemed_login)
 
 CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
 
@@ -494,6 +545,13 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::subscription_state))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::sync_meters))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::meter_sync))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::call_upstream))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::upstream_answer))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::upstream_call_due))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::find_login_provider))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::found_login_provider))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::redeem_login))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::redeemed_login))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::reconcile_books))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::reconciled_books))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::mail_queued))

@@ -49,6 +49,8 @@ struct services {
   project_sync_actor project_sync{};
   mailer_actor mailer{};
   team_actor team{};
+  login_provider_actor login_provider{}; // null: not configured
+  upstream_actor hubspot{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

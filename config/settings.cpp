@@ -206,9 +206,9 @@ void add_shorthand_issuers(identity_settings& s) {
                          .keys_url = "https://www.googleapis.com/robot/v1/metadata/x509/"
                                      "securetoken@system.gserviceaccount.com",
                          .require_auth_time = true});
-  if (!s.auth0_url.empty()) {
-    auto base = s.auth0_url;
-    if (!base.ends_with('/')) base.push_back('/');
+  // Without an audience there are only browser logins, and their tokens never come as bearers.
+  if (!s.auth0_url.empty() && !s.auth0_audience.empty()) {
+    auto base = s.auth0_issuer();
     s.issuers.push_back(
         {.issuer = base, .audience = s.auth0_audience, .keys_url = base + ".well-known/jwks.json"});
   }
@@ -220,6 +220,10 @@ limit_table settings::default_limits() {
   limit_table out;
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = limit_rows[i].preset;
   return out;
+}
+
+std::string identity_settings::auth0_issuer() const {
+  return auth0_url.ends_with('/') ? auth0_url : auth0_url + "/";
 }
 
 std::vector<secret> stripe_settings::signing_secrets() const {
@@ -292,6 +296,17 @@ std::vector<option> options_of(settings& s) {
       {"AUTH0_ISSUER_BASE_URL"});
   add("identity.auth0_audience", &i.auth0_audience, "audience of that issuer's tokens", 0, 0,
       {"AUTH0_AUDIENCE"});
+  add("identity.auth0_client_id", &i.auth0_client_id,
+      "client of that issuer through which browsers log in", 0, 0, {"AUTH0_CLIENT_ID"});
+  add("identity.auth0_client_secret", &i.auth0_client_secret,
+      "that client's secret; unset: a public client", 0, 0, {"AUTH0_CLIENT_SECRET"});
+  add("identity.auth0_base_url", &i.auth0_base_url,
+      "scheme://host[:port] a login comes back to; empty: http.public_url", 0, 0,
+      {"AUTH0_BASE_URL"});
+  add("identity.auth0_webhook_secret", &i.auth0_webhook_secret,
+      "secret of Auth0's post-login webhook; unset: it answers 401", 0, 0,
+      {"AUTH0_WEBHOOK_SECRET"});
+  add("identity.auth0_timeout", &i.auth0_timeout, "for one call to that issuer", 100, 600'000);
   auto& e = s.session;
   add("session.idle", &e.idle, "an idle session is passivated after this", 1'000, 86'400'000);
   add("session.cache_idle", &e.cache_idle, "an idle session drops its cached answers after this",
@@ -373,6 +388,14 @@ std::vector<option> options_of(settings& s) {
   add("r2.attempts", &r2.attempts, "calls to R2 until one is given up", 1, 20);
   add("r2.max_object_bytes", &r2.max_object_bytes, "larger objects in R2 are not served", 1'024,
       1'073'741'824);
+  auto& hs = s.hubspot;
+  add("hubspot.api_key", &hs.api_key, "token of HubSpot's private app; unset: no corporate deals",
+      0, 0, {"HUBSPOT_API_KEY"});
+  add("hubspot.api_url", &hs.api_url, "where HubSpot's API is");
+  add("hubspot.parallel", &hs.parallel, "calls to HubSpot at once, a thread each", 1, 64);
+  add("hubspot.queue", &hs.queue, "calls to HubSpot that may wait", 1, 1'000'000);
+  add("hubspot.timeout", &hs.timeout, "for one call to HubSpot", 100, 600'000);
+  add("hubspot.attempts", &hs.attempts, "calls to HubSpot until one is given up", 1, 20);
   add("cron_secret", &s.cron_secret, "bearer secret of the cron routes; unset: they answer 401", 0,
       0, {"CRON_SECRET"});
   add("encryption_key", &s.encryption_key,
@@ -490,8 +513,12 @@ result<settings> load_settings(const std::string& file, const environment& env) 
       (s.encryption_key.reveal().size() != 64 ||
        s.encryption_key.reveal().find_first_not_of("0123456789abcdefABCDEF") != std::string::npos))
     problems.emplace_back("encryption_key: 64 hexadecimal digits");
-  if (!s.identity.auth0_url.empty() && s.identity.auth0_audience.empty())
-    problems.emplace_back("identity.auth0_audience: required with identity.auth0_url");
+  if (!s.identity.auth0_url.empty() && s.identity.auth0_audience.empty() &&
+      s.identity.auth0_client_id.empty())
+    problems.emplace_back("identity.auth0_audience or identity.auth0_client_id: one is required "
+                          "with identity.auth0_url");
+  if (s.identity.auth0_url.empty() && !s.identity.auth0_client_id.empty())
+    problems.emplace_back("identity.auth0_url: required with identity.auth0_client_id");
   if (problems.empty()) {
     add_shorthand_issuers(s.identity);
     for (auto& limit : s.limits) {

@@ -75,6 +75,16 @@ struct identity_settings {
   std::string firebase_project{}; // shorthand for the Firebase issuer
   std::string auth0_url{};        // shorthand for an Auth0 or OIDC issuer: its base URL
   std::string auth0_audience{};
+  std::string auth0_client_id{}; // of browser logins; empty: there are none through a provider
+  secret auth0_client_secret{};  // empty: a public client
+  std::string auth0_base_url{};  // scheme://host[:port] it redirects back to; empty: public_url
+  secret auth0_webhook_secret{}; // empty: POST /api/webhooks/auth0 answers 401
+  std::chrono::milliseconds auth0_timeout{10'000}; // of one call to the provider
+
+  /// Browsers log in through the provider at `auth0_url`.
+  bool provider_logins() const { return !auth0_url.empty() && !auth0_client_id.empty(); }
+  /// The name under which the identities of `auth0_url` are kept: `iss` of Auth0's tokens.
+  std::string auth0_issuer() const;
 };
 
 struct session_settings {
@@ -157,6 +167,17 @@ struct r2_settings {
   }
 };
 
+struct hubspot_settings {
+  secret api_key{}; // of a private app; empty: not configured
+  std::string api_url = "https://api.hubapi.com";
+  std::int64_t parallel = 4;                // calls at once
+  std::int64_t queue = 256;                 // calls that may wait
+  std::chrono::milliseconds timeout{5'000}; // of one call
+  std::int64_t attempts = 2;
+
+  bool configured() const { return !api_key.empty(); }
+};
+
 struct settings {
   std::string data_dir = "data";
   std::string log_level = "info";
@@ -171,6 +192,7 @@ struct settings {
   referral_settings referrals{};
   mail_settings mail{};
   r2_settings r2{};
+  hubspot_settings hubspot{};
   secret cron_secret{};
   secret encryption_key{}; // 64 hex digits; empty: a key file in data_dir
   std::int64_t rate_limit_scale = 1;

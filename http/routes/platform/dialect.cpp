@@ -50,12 +50,13 @@ response render(const fault& f, const exchange& x) {
 
 } // namespace
 
-// Auth0's own cookie is `appSession`. Until Auth0's login is built in, the cookie of local accounts
-// is the one that reaches this surface.
+// `appSession` is the cookie of a login through the provider (login.cpp), named as Auth0's library
+// names it. The cookie of local accounts is good here too.
 const surface platform{.name = "platform",
                        .order = {check::limit, check::authentication, check::csrf},
                        .render = render,
                        .admin_before_method = true,
-                       .session_cookie = "session"};
+                       .session_cookie = "appSession",
+                       .other_session_cookies = {"session"}};
 
 } // namespace binnacle::http
