@@ -128,6 +128,8 @@ token_claims read_claims(const bj::object& from) {
                        (*verified == true || (verified->is_string() && *verified == "true"));
   out.name = clean_text(from, "name");
   out.kind = clean_text(from, "typ");
+  out.nonce = clean_text(from, "nonce");
+  out.authorized_party = clean_text(from, "azp");
   const auto* version = from.if_contains("sv");
   if (version && version->is_int64()) out.session_version = version->get_int64();
   out.issued_at = date_member(from, "iat").value_or(time_point{});

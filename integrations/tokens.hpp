@@ -51,6 +51,8 @@ struct token_claims {
   std::string name{};
   std::string kind{};               // our own tokens: "access"
   std::int64_t session_version = 0; // our own tokens
+  std::string nonce{};              // ID tokens: of the login they belong to
+  std::string authorized_party{};   // ID tokens: `azp`; empty: none
   time_point issued_at{};
   time_point expires_at{};
 };
