@@ -180,6 +180,16 @@ result<done> assign_cluster(transaction& tx, const user_id& who, const cluster_i
   return done{};
 }
 
+constexpr statement take_off_cluster{"unassign_cluster", R"sql(
+  DELETE FROM user_hopsworks_assignments WHERE user_id = $1 AND cluster_id = $2
+)sql"};
+result<bool> unassign_cluster(transaction& tx, const user_id& who, const cluster_id& where) {
+  if (exec(tx, take_off_cluster, who, where).affected_rows() == 0) return false;
+  tx.touch({topic::clusters, {}}); // the count of users
+  tx.touch({topic::usage, who});
+  return true;
+}
+
 // Those who look for room take turns, so that no cluster gets more users than it has room for.
 constexpr statement turn_of_assignment{
     "turn_of_assignment", "SELECT pg_advisory_xact_lock(hashtextextended('binnacle.clusters', 0))"};

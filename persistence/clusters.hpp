@@ -67,6 +67,8 @@ result<std::vector<project>> projects_of(transaction&, const user_id&);
 /// at its Hopsworks follows by itself (hopsworks_accounts.hpp).
 result<done> assign_cluster(transaction&, const user_id&, const cluster_id&,
                             const user_id& assigned_by, time_point now);
+/// False when they were not on that cluster.
+result<bool> unassign_cluster(transaction&, const user_id&, const cluster_id&);
 /// The user's cluster; without one they are assigned one now: a team member their owner's, an owner
 /// the active cluster with the fewest users that has room (platform.md §4; who may have one at all,
 /// the caller knows). unprocessable "Account owner must be assigned to a cluster first" and "No

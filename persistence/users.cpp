@@ -128,6 +128,14 @@ result<done> record_login(transaction& tx, const user_id& who, time_point now) {
   return done{};
 }
 
+constexpr statement corporate_ref{"corporate_ref_of", R"sql(
+  SELECT metadata->>'corporate_ref' FROM users WHERE id = $1
+)sql"};
+result<std::string> corporate_ref_of(transaction& tx, const user_id& who) {
+  auto rows = exec(tx, corporate_ref, who);
+  return rows.empty() ? std::string{} : text_of(rows[0][0]);
+}
+
 constexpr statement add_audit{"write_audit", R"sql(
   INSERT INTO audit_log (actor, action, target, detail, address, at)
   VALUES ($1, $2, $3, $4::jsonb, $5, $6)

@@ -60,6 +60,7 @@ struct external_identity {
   std::string email{}; // lower case; empty: none
   bool email_verified = false;
   std::string name{};
+  bool keep_email_if_free = false; // also unverified, unless somebody has it; it links to nobody
 };
 result<user_id> resolve_identity(transaction&, const external_identity&, const user_id& fresh_id,
                                  time_point now);
@@ -91,6 +92,9 @@ struct principal_record {
 };
 result<std::optional<principal_record>> load_principal(transaction&, const user_id&,
                                                        time_point now);
+
+/// users.metadata.corporate_ref, the HubSpot deal a user signed up for; empty: none.
+result<std::string> corporate_ref_of(transaction&, const user_id&);
 
 /// One row of the audit log. `detail` is JSON without secrets.
 struct audit_entry {

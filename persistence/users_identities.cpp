@@ -32,10 +32,13 @@ user_id known(transaction& tx, const external_identity& who) {
 /// The user with the verified address, else a new one.
 user_id link_or_create(transaction& tx, const external_identity& who, const user_id& fresh_id,
                        time_point now) {
-  auto email = who.email_verified ? or_null(who.email) : param{nullptr};
+  auto keep = who.email_verified || who.keep_email_if_free;
+  auto email = keep ? or_null(who.email) : param{nullptr};
   // Waits for another first sight that is inserting the same address, then finds its user.
   auto inserted = exec(tx, add_user_of_identity, fresh_id, email, who.name, now);
-  return user_id{text_of((inserted.empty() ? exec(tx, user_with_email, email) : inserted)[0][0])};
+  if (inserted.empty() && who.email_verified) inserted = exec(tx, user_with_email, email);
+  if (inserted.empty()) inserted = exec(tx, add_user_of_identity, fresh_id, nullptr, who.name, now);
+  return user_id{text_of(inserted[0][0])};
 }
 
 } // namespace
