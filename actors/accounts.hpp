@@ -39,6 +39,11 @@ std::optional<fault> check_new_password(const secret& wanted, std::string field)
 /// while local accounts are switched off.
 task<result<begun_session>> log_in(context& ctx, password_login given);
 
+/// A session of somebody whom a login provider vouches for. forbidden for suspended and deleted
+/// users.
+task<result<begun_session>> log_in_vouched(context& ctx, persistence::user who,
+                                           std::string surface);
+
 /// Whether nobody exists yet who could log in.
 task<result<bool>> setup_required(context& ctx);
 /// Makes the first user, an administrator, and logs them in. conflict when any user exists; of

@@ -58,6 +58,11 @@ bool cron_secret_given(const exchange& x, const settings& config) {
          constant_time_equal(given.substr(scheme.size()), config.cron_secret.reveal());
 }
 
+bool auth0_secret_given(const exchange& x, const settings& config) {
+  const auto& wanted = config.identity.auth0_webhook_secret;
+  return !wanted.empty() && constant_time_equal(x.req.at(field::auth0_secret), wanted.reveal());
+}
+
 } // namespace
 
 bool is_unsafe(method m) {
@@ -99,6 +104,9 @@ std::optional<fault> check_access(const exchange& x, const persistence::user* ca
     return {};
   case access::cron:
     if (cron_secret_given(x, app.config)) return {};
+    return fault{errc::unauthenticated};
+  case access::auth0:
+    if (auth0_secret_given(x, app.config)) return {};
     return fault{errc::unauthenticated};
   case access::user:
   case access::admin:

@@ -38,6 +38,7 @@ std::string_view to_string(method m);
 enum class field : std::uint8_t {
   accept,
   accept_encoding,
+  auth0_secret, // X-Auth0-Secret
   authorization,
   content_type,
   cookie,

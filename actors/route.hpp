@@ -24,12 +24,13 @@ enum class access : std::uint8_t {
   user,       // a valid credential of an active user
   admin,      // an active user with is_admin
   cron,       // Authorization: Bearer <CRON_SECRET>
+  auth0,      // X-Auth0-Secret: <AUTH0_WEBHOOK_SECRET>
   signer,     // whoever signed the body, which the handler checks: 400 if it is not genuine
 };
 
 /// Served by the session of the client's address whatever credential comes along.
 constexpr bool ignores_credentials(access a) {
-  return a == access::stranger || a == access::cron || a == access::signer;
+  return a == access::stranger || a == access::cron || a == access::auth0 || a == access::signer;
 }
 /// Whoever is genuine is never turned away for coming often: all come from a few addresses, and
 /// what they bring must not be lost. The limit counts what was refused as not genuine, and bounds

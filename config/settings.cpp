@@ -513,12 +513,14 @@ result<settings> load_settings(const std::string& file, const environment& env) 
       (s.encryption_key.reveal().size() != 64 ||
        s.encryption_key.reveal().find_first_not_of("0123456789abcdefABCDEF") != std::string::npos))
     problems.emplace_back("encryption_key: 64 hexadecimal digits");
-  if (!s.identity.auth0_url.empty() && s.identity.auth0_audience.empty() &&
-      s.identity.auth0_client_id.empty())
-    problems.emplace_back("identity.auth0_audience or identity.auth0_client_id: one is required "
-                          "with identity.auth0_url");
-  if (s.identity.auth0_url.empty() && !s.identity.auth0_client_id.empty())
-    problems.emplace_back("identity.auth0_url: required with identity.auth0_client_id");
+  const auto& i = s.identity;
+  auto uses_auth0 =
+      !i.auth0_audience.empty() || !i.auth0_client_id.empty() || !i.auth0_webhook_secret.empty();
+  if (!i.auth0_url.empty() && !uses_auth0)
+    problems.emplace_back("identity.auth0_audience, auth0_client_id or auth0_webhook_secret: one "
+                          "is required with identity.auth0_url");
+  if (i.auth0_url.empty() && uses_auth0)
+    problems.emplace_back("identity.auth0_url: required with the other settings of Auth0");
   if (problems.empty()) {
     add_shorthand_issuers(s.identity);
     for (auto& limit : s.limits) {
