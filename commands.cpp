@@ -71,6 +71,16 @@ private:
   bool drawn_ = false;
 };
 
+/// Of the operator, who is nobody's user: in the audit log without actor and address.
+result<done> note(persistence::transaction& tx, std::string action, const user_id& target,
+                  time_point now) {
+  persistence::audit_entry entry;
+  entry.action = std::move(action);
+  entry.target = target.value;
+  entry.detail = R"({"by":"command line"})";
+  return persistence::write_audit(tx, entry, now);
+}
+
 /// Opens the installation's database, brings the schema up to date, and runs `body` on it.
 int with_database(settings& config, const std::function<int(persistence::database&)>& body) {
   auto installed = installation::open(config);
@@ -313,14 +323,20 @@ int token(settings config, const std::string& address, bool admin) {
         db.run(persistence::access::write, [&](persistence::transaction& tx) -> result<done> {
           auto found = persistence::find_user_by_email(tx, email);
           if (!found) return found.error();
+          result<done> changed{done{}};
           if (*found) {
             who = **found;
-            if (admin && !who.is_admin) return persistence::make_admin(tx, who.id, now);
-            return done{};
+            if (admin && !who.is_admin) {
+              changed = persistence::make_admin(tx, who.id, now);
+              if (changed) changed = note(tx, "ADMIN_GRANTED", who.id, now);
+            }
+          } else {
+            who = {.id = make_id<user_id>("usr_", now), .email = email, .is_admin = admin};
+            who.created_at = now;
+            changed = persistence::insert_user(tx, who);
+            if (changed) changed = note(tx, "USER_CREATED", who.id, now);
           }
-          who = {.id = make_id<user_id>("usr_", now), .email = email, .is_admin = admin};
-          who.created_at = now;
-          return persistence::insert_user(tx, who);
+          return changed ? note(tx, "TOKEN_ISSUED", who.id, now) : changed;
         });
     if (!ran) return complain(ran.error());
     if (who.status != "active") return complain({errc::forbidden, "that user is " + who.status});
@@ -360,9 +376,11 @@ int add_user(settings config, const user_options& options) {
                           .password_hash = integrations::hash_password(secret{password}),
                           .is_admin = options.admin};
     who.created_at = now;
-    auto ran = db.run(persistence::access::write, [&](persistence::transaction& tx) {
-      return persistence::insert_user(tx, who);
-    });
+    auto ran =
+        db.run(persistence::access::write, [&](persistence::transaction& tx) -> result<done> {
+          auto inserted = persistence::insert_user(tx, who);
+          return inserted ? note(tx, "USER_CREATED", who.id, now) : inserted;
+        });
     if (!ran) return complain(ran.error());
     std::cout << who.id.value << "\n";
     return static_cast<int>(ok);

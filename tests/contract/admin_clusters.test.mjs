@@ -244,7 +244,7 @@ test('an admin is told which methods there are', async () => {
 });
 
 test('every change is in the audit log, by name and without values', () => {
-  const rows = service.sql(`SELECT DISTINCT action FROM audit_log ORDER BY 1`).flat();
+  const rows = service.sql(`SELECT DISTINCT action FROM audit_log WHERE actor IS NOT NULL ORDER BY 1`).flat();
   for (const action of ['CLUSTER_CREATED', 'CLUSTER_UPDATED', 'CLUSTER_KUBECONFIG_UPDATED'])
     assert.ok(rows.includes(action), action);
 });
