@@ -54,7 +54,8 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
                                      named{"traceparent", field::traceparent},
                                      named{"Last-Event-ID", field::last_event_id},
                                      named{"Idempotency-Key", field::idempotency_key},
-                                     named{"Stripe-Signature", field::stripe_signature}};
+                                     named{"Stripe-Signature", field::stripe_signature},
+                                     named{"X-Auth0-Secret", field::auth0_secret}};
   for (auto& other : others)
     if (equal_ignoring_case(name, other.name)) return other.of;
   return {};

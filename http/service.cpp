@@ -4,8 +4,11 @@
 #include "actors/front_end.hpp"
 #include "actors/hopsworks.hpp"
 #include "actors/hopsworks_accounts.hpp"
+#include "actors/http_upstream.hpp"
+#include "actors/hubspot.hpp"
 #include "actors/identity.hpp"
 #include "actors/mailer.hpp"
+#include "actors/login_provider.hpp"
 #include "actors/meter_sync.hpp"
 #include "actors/notifier.hpp"
 #include "actors/objects.hpp"
@@ -153,6 +156,17 @@ struct service::implementation {
           accounts.works_outbox = works;
           return spawn_hopsworks_accounts(s, a, std::move(accounts));
         });
+    if (app.config.identity.provider_logins()) {
+      auto calls = keep_alive<upstream_actor>("login-calls", [&s] {
+        upstream_config provider;
+        provider.name = "login";
+        return spawn_upstream(s, std::move(provider));
+      });
+      app.login_provider = keep_alive<login_provider_actor>(
+          "login-provider", [&s, &a, calls] { return spawn_login_provider(s, a, calls); });
+    }
+    app.hubspot = keep_alive<upstream_actor>(
+        "hubspot", [&s, &a] { return spawn_upstream(s, hubspot_config_of(a.config.hubspot)); });
     app.usage_collector = keep_alive<usage_collector_actor>(
         "usage-collector", [&s, &a, progress = options.on_progress] {
           collector_config collector;
@@ -228,6 +242,8 @@ struct service::implementation {
     app.project_sync = nullptr;
     app.mailer = nullptr;
     app.team = nullptr;
+    app.login_provider = nullptr;
+    app.hubspot = nullptr;
     app.front_end = nullptr;
     system->await_all_actors_done();
     runtime::forget_logger(io, thread_count);

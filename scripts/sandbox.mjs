@@ -42,7 +42,7 @@ function openState() {
   const fresh = () => ({ password: `demo-${word()}`, cronSecret: word(16), ports: {}, done: [] });
   const completed = (state) =>
     ({ webhookSecret: `whsec_${word(16)}`, stripePorts: {}, hopsworksPorts: {}, r2Ports: {},
-      resendPorts: {}, ...state });
+      resendPorts: {}, hubspotPorts: {}, auth0Secret: word(16), ...state });
   const state = completed(existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : fresh());
   save(state);
   return state;
@@ -204,12 +204,12 @@ class Admin {
 }
 
 /// Each step once; what an interrupted first run has done is not done again.
-async function makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2, resend }) {
+async function makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2, resend, hubspot }) {
   const admin = new Admin(url, state.password);
   // Not before: the data directory is ours now.
   Object.assign(state, {
     ports: standIn.ports, stripePorts: stripe.ports, hopsworksPorts: hopsworks.ports, r2Ports: r2?.ports ?? {},
-    resendPorts: resend.ports,
+    resendPorts: resend.ports, hubspotPorts: hubspot.ports,
   });
   const once = async (step, act) => {
     if (running.stopping) throw new Stopped();
@@ -371,7 +371,7 @@ function explain(url, state, stripe, resend) {
 
 // -- the whole story ------------------------------------------------------------------------------
 
-function environmentFor(state, stripe, r2, resend) {
+function environmentFor(state, stripe, r2, resend, hubspot) {
   const environment = { ...process.env, BINNACLE_DATA_DIR: dataDir };
   Object.assign(environment, {
     CRON_SECRET: state.cronSecret,
@@ -380,6 +380,10 @@ function environmentFor(state, stripe, r2, resend) {
     BINNACLE_STRIPE_API_URL: stripe.url,
     RESEND_API_KEY: resend.apiKey,
     BINNACLE_MAIL_RESEND_URL: resend.url,
+    HUBSPOT_API_KEY: hubspot.key,
+    BINNACLE_HUBSPOT_API_URL: hubspot.url,
+    AUTH0_ISSUER_BASE_URL: 'https://demo.eu.auth0.com',
+    AUTH0_WEBHOOK_SECRET: state.auth0Secret,
     CREDITS_PRICING_TABLE: tableOf(packs, (pack) => `price_credits_${pack}`),
     PRICING_TABLE: tableOf(plans, (plan) => `price_${plan}_monthly`),
     PRICING_TABLE_ANNUAL: tableOf(plans, (plan) => `price_${plan}_annual`),
@@ -420,15 +424,16 @@ async function main(args) {
     const standIn = await startStandIn('opencost', state.ports, ['--namespaces', namespaces.join(',')]);
     const stripe = await startStandIn('stripe', state.stripePorts);
     const hopsworks = await startStandIn('hopsworks', state.hopsworksPorts);
+    const hubspot = await startStandIn('hubspot', state.hubspotPorts);
     const resend = await startStandIn('resend', state.resendPorts);
     // It needs a package from npm; without it objects are kept in a directory.
     const r2 = existsSync(join(root, 'tests/upstreams/node_modules/aws4'))
       ? await startStandIn('r2', state.r2Ports) : null;
     if (running.stopping) throw new Stopped();
-    const environment = environmentFor(state, stripe, r2, resend);
+    const environment = environmentFor(state, stripe, r2, resend, hubspot);
     const url = await startService(environment, args);
     await tellStripe(stripe, url, state.webhookSecret);
-    await makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2, resend });
+    await makeCompany({ state, url, environment, standIn, stripe, hopsworks, r2, resend, hubspot });
     explain(url, state, stripe, resend);
     await running.service.ended;
   } catch (error) {

@@ -57,6 +57,18 @@ constexpr route routes[]{
     {get,  "/api/auth/me",              &gateway, who::user,   none,                    csrf::none,              get_me},
     {post, "/api/auth/change-password", &gateway, who::user,   gateway_change_password, csrf::origin_if_present, post_change_password},
 
+    {get,  "/api/auth/login",              &platform, who::stranger, platform_default, csrf::none, get_login},
+    {get,  "/api/auth/signup",             &platform, who::stranger, platform_default, csrf::none, get_signup},
+    {get,  "/api/auth/callback",           &platform, who::stranger, platform_default, csrf::none, get_callback},
+    {get,  "/api/auth/logout",             &platform, who::stranger, platform_default, csrf::none, get_logout},
+    {post, "/api/auth/validate-corporate", &platform, who::stranger, platform_default, csrf::none, post_validate_corporate},
+    {post, "/api/webhooks/auth0",          &platform, who::auth0,    platform_webhook, csrf::none, post_auth0_webhook, {}, 0, true},
+    {get,  "/api/user/corporate-info",     &platform, who::user,     platform_default, csrf::none, get_corporate_info},
+    {get,     "/api/admin/users", &platform, who::admin, platform_default, csrf::none,              get_admin_users},
+    {post,    "/api/admin/users", &platform, who::admin, platform_default, csrf::origin_if_present, post_admin_user},
+    {delete_, "/api/admin/users", &platform, who::admin, platform_default, csrf::origin_if_present, delete_admin_user},
+    {get,     "/api/admin/audit", &platform, who::admin, platform_default, csrf::none,              get_audit},
+
     {get,  "/api/usage",                             &platform, who::user,   platform_default, csrf::none,              get_usage,   kept_until(topic::usage)},
     {get,  "/api/billing",                           &platform, who::user,   platform_billing, csrf::none,              get_billing},
     {post, "/api/billing/payment-method",            &platform, who::user,   platform_billing, csrf::origin_if_present, post_payment_method},

@@ -43,6 +43,18 @@ const MATRIX = {
   'GET /api/auth/me': { access: 'user', good: 200 },
   'POST /api/auth/change-password': { access: 'user', good: 400, body: {} },
 
+  'GET /api/auth/login': { access: 'stranger', good: 501 }, // no provider is configured
+  'GET /api/auth/signup': { access: 'stranger', good: 501 },
+  'GET /api/auth/callback': { access: 'stranger', good: 501 },
+  'GET /api/auth/logout': { access: 'stranger', good: 302, keepCookie: true },
+  'POST /api/auth/validate-corporate': { access: 'stranger', good: 400, body: {} },
+  'POST /api/webhooks/auth0': { access: 'auth0', good: 400, body: {} },
+  'GET /api/user/corporate-info': { access: 'user', good: 200 },
+  'GET /api/admin/users': { access: 'admin', good: 200 },
+  'POST /api/admin/users': { access: 'admin', good: 400, body: {} },
+  'DELETE /api/admin/users': { access: 'admin', good: 400, body: {} },
+  'GET /api/admin/audit': { access: 'admin', good: 200 },
+
   'GET /api/usage': { access: 'user', good: 200 },
   'GET /api/billing': { access: 'user', good: 200 },
   'POST /api/billing/payment-method': { access: 'user', good: 500 }, // Stripe is not configured
@@ -113,6 +125,7 @@ const RULES = {
   signer: {}, // without Stripe's settings nobody is
   user: { nobody: 401, user: null, admin: null, locked: 403, cron: 401 },
   admin: { nobody: 401, user: 403, admin: null, locked: 403, cron: 401 },
+  auth0: { nobody: 401, user: 401, admin: 401, locked: 401, cron: 401 }, // its secret is nobody's
   cron: { nobody: 401, user: 401, admin: 401, locked: 401, cron: null },
 };
 

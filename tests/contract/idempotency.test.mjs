@@ -15,7 +15,8 @@ before(async () => {
   stripe = await startStandIn();
   company = await startCompany({
     env: { ...stripe.env, CRON_SECRET: SECRET, BINNACLE_RATE_LIMIT_SCALE: '1000',
-      STRIPE_WEBHOOK_SECRET: 'whsec_keys',
+      STRIPE_WEBHOOK_SECRET: 'whsec_keys', AUTH0_WEBHOOK_SECRET: SECRET,
+      AUTH0_ISSUER_BASE_URL: 'https://demo.eu.auth0.com',
       BINNACLE_SESSION_MAX_IN_FLIGHT: '100', BINNACLE_COLLECTOR_BACKFILL_HOURS: '1' },
     standIn: ['--namespaces', 'analytics'],
   });
@@ -54,7 +55,8 @@ function unsafeRoutes() {
     .map(([, verb, path, face, who]) => [verb.replace('_', '').toUpperCase(), path, face, who]);
 }
 const credentials = (face, who) => ({
-  ...({ user: { token: admin }, admin: { token: admin }, cron: { token: SECRET } })[who],
+  ...({ user: { token: admin }, admin: { token: admin }, cron: { token: SECRET },
+    auth0: { headers: { 'X-Auth0-Secret': SECRET } } })[who],
   ...(face === 'hub' ? hubHeaders(service) : {}),
 });
 

@@ -5,7 +5,7 @@
 #include "http/routes/body.hpp"
 #include "http/routes/hub/envelope.hpp"
 #include "http/routes/hub/handlers.hpp"
-#include "http/routes/hub/return_to.hpp"
+#include "http/routes/return_to.hpp"
 
 #include <algorithm>
 

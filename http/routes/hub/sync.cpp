@@ -2,8 +2,8 @@
 #include "actors/subscription_rules.hpp"
 #include "config/base/log.hpp"
 #include "http/routes/hub/handlers.hpp"
-#include "http/routes/hub/return_to.hpp"
 #include "http/routes/replies.hpp"
+#include "http/routes/return_to.hpp"
 #include "persistence/billing_accounts.hpp"
 
 #include <algorithm>

@@ -83,6 +83,23 @@ task<result<response>> get_stripe_events(context& ctx);
 task<result<response>> get_stripe_event(context& ctx);
 task<result<response>> post_stripe_event_replay(context& ctx);
 
+// login.cpp
+task<result<response>> get_login(context& ctx);
+task<result<response>> get_signup(context& ctx);
+task<result<response>> get_callback(context& ctx);
+task<result<response>> get_logout(context& ctx);
+
+// admin_users.cpp, audit.cpp
+task<result<response>> get_admin_users(context& ctx);
+task<result<response>> post_admin_user(context& ctx);
+task<result<response>> delete_admin_user(context& ctx);
+task<result<response>> get_audit(context& ctx);
+
+// auth0_webhook.cpp, corporate.cpp
+task<result<response>> post_auth0_webhook(context& ctx);
+task<result<response>> post_validate_corporate(context& ctx);
+task<result<response>> get_corporate_info(context& ctx);
+
 /// 500 {"error": what, "message": why}: `why` is the public text of the cause, for an admin.
 inline fault failed_at(std::string what, const fault& cause) {
   return {errc::internal, std::move(what), std::string{cause.message()}, cause.detail};

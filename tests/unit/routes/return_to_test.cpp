@@ -1,4 +1,4 @@
-#include "http/routes/hub/return_to.hpp"
+#include "http/routes/return_to.hpp"
 
 #include <gtest/gtest.h>
 

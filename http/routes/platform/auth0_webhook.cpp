@@ -1,0 +1,63 @@
+#include "config/base/log.hpp"
+#include "http/routes/body.hpp"
+#include "http/routes/platform/handlers.hpp"
+#include "http/routes/replies.hpp"
+#include "persistence/registrations.hpp"
+
+#include <algorithm>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace binnacle::http {
+namespace {
+
+/// Kept of the request's time for its answer: the caller is an Action that a login waits for.
+constexpr seconds reserve{2};
+
+bool is_email(std::string_view text) {
+  auto at = text.find('@');
+  auto inner = [](char c) { return c > 0x20 && c < 0x7F ? true : static_cast<signed char>(c) < 0; };
+  return at != text.npos && at > 0 && at + 1 < text.size() && text.rfind('@') == at &&
+         std::ranges::all_of(text, inner);
+}
+
+result<persistence::reported_login> read_login(const context& ctx) {
+  auto body = json_fields::of(ctx.req);
+  if (!body) return body.error();
+  body->require({"user_id", "email"});
+  persistence::reported_login out;
+  out.issuer = ctx.app.config.identity.auth0_issuer();
+  out.subject = body->text("user_id", 255);
+  out.email = body->text("email", 320);
+  out.name = body->text("name", 320);
+  out.address = body->text("ip", 64);
+  out.logins = body->maybe_integer("logins_count", 0, 1'000'000'000).value_or(0);
+  out.email_verified = body->truth("email_verified", false);
+  out.email_refuted = !body->truth("email_verified", true);
+  if (body->problem()) return *body->problem();
+  if (!is_email(out.email)) return bad_field("email", "email must be an email address");
+  std::ranges::transform(out.email, out.email.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return out;
+}
+
+} // namespace
+
+task<result<response>> post_auth0_webhook(context& ctx) {
+  auto login = read_login(ctx);
+  if (!login) co_return login.error();
+  auto fresh = make_id<user_id>("usr_", ctx.now());
+  auto noted = co_await ctx.write(persistence::record_reported_login, *login, fresh, ctx.now());
+  if (!noted) co_return noted.error();
+  if (noted->pays && ctx.app.config.stripe.configured()) {
+    // A customer that cannot be made now is made at the next login: this one must not fail for it.
+    ensure_customer asked{noted->who};
+    auto customer = co_await ctx.ask<customer_account>(ctx.app.billing, asked, reserve);
+    if (!customer)
+      log::warn("no Stripe customer at login",
+                {{"user", noted->who.value}, {"why", to_string(customer.error())}});
+  }
+  co_return written({{"success", true}});
+}
+
+} // namespace binnacle::http

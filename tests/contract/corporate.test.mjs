@@ -1,0 +1,179 @@
+/// Corporate deals of HubSpot, and what happens when HubSpot has trouble.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { startHubSpot } from '../upstreams/hubspot.mjs';
+import { expect, startService, subjectOf } from './harness.mjs';
+
+const ACME = '16586605456', NAMELESS = '16586605457', LONELY = '16586605458';
+let service, hubspot;
+
+const settings = (more = {}) => ({
+  HUBSPOT_API_KEY: hubspot.key,
+  BINNACLE_HUBSPOT_API_URL: hubspot.url,
+  BINNACLE_HUBSPOT_TIMEOUT: '1s',
+  BINNACLE_RATE_LIMIT_SCALE: '1000',
+  ...more,
+});
+before(async () => {
+  hubspot = await startHubSpot();
+  service = await startService({ env: settings() });
+});
+after(() => Promise.all([service?.stop(), hubspot?.close()]));
+beforeEach(() => { hubspot.faults.clear(); hubspot.log.clear(); });
+
+const validate = (body, of = service) =>
+  of.call('POST', '/api/auth/validate-corporate', { body });
+const asked = () => hubspot.log.entries.map(({ url }) => url);
+
+// -- the deal -------------------------------------------------------------------------------------
+
+test('a deal is shown with its company, and a logo by its domain', async () => {
+  expect(await validate({ dealId: ACME, checkDealOnly: true }), 200, {
+    valid: true, dealName: 'ACME Annual Platform', companyName: 'ACME Corp',
+    companyLogo: 'https://logo.clearbit.com/acme.com', companyDomain: 'acme.com' });
+  assert.deepEqual(asked(), [`/crm/v3/objects/deals/${ACME}?associations=company`,
+    '/crm/v3/objects/companies/501?properties=name,company,logo,website,domain']);
+});
+
+test('a company of other fields has their name, logo and domain', async () => {
+  expect(await validate({ dealId: LONELY, checkDealOnly: true }), 200, {
+    valid: true, dealName: 'Lonely', companyName: 'Umbrella',
+    companyLogo: 'https://cdn.umbrella.example/logo.png', companyDomain: 'umbrella.example' });
+});
+
+test('a deal without a company is valid all the same', async () => {
+  expect(await validate({ dealId: NAMELESS, checkDealOnly: true }), 200, {
+    valid: true, dealName: 'Nameless', companyName: null, companyLogo: null, companyDomain: null });
+});
+
+test('an unknown deal is 404', async () => {
+  expect(await validate({ dealId: '1', checkDealOnly: true }), 404, { error: 'Deal not found' });
+  expect(await validate({ dealId: '1', email: 'a@acme.com' }), 404, { error: 'Deal not found' });
+});
+
+for (const dealId of ['1/../../contacts/701', '1?x=1', '12 ', 'abc', '-1', '1e3', '9'.repeat(21)]) {
+  test(`${JSON.stringify(dealId)} is no deal and is not asked for`, async () => {
+    expect(await validate({ dealId, checkDealOnly: true }), 400,
+      { error: 'dealId must be 1 to 20 digits', details: 'dealId' });
+    assert.deepEqual(asked(), []);
+  });
+}
+
+test('what is missing is named', async () => {
+  expect(await validate({}), 400, { error: 'Missing dealId', details: 'dealId' });
+  expect(await validate({ dealId: '' }), 400, { error: 'Missing dealId', details: 'dealId' });
+  expect(await validate({ dealId: ACME }), 400,
+    { error: 'Missing email for full validation', details: 'email' });
+  expect(await validate('{'), 400);
+});
+
+// -- who may sign up ------------------------------------------------------------------------------
+
+test('an address of a contact\'s domain is valid, whatever its case', async () => {
+  expect(await validate({ dealId: ACME, email: 'Anybody@ACME.com' }), 200, { valid: true, dealId: ACME,
+    dealName: 'ACME Annual Platform', dealStage: 'closedwon', email: 'anybody@acme.com' });
+  expect(await validate({ dealId: ACME, email: 'x@runner.example' }), 200);
+  expect(await validate({ dealId: ACME, email: 'staff@hopsworks.ai' }), 200);
+});
+
+for (const email of ['a@example.com', 'a@evil-acme.com', 'a@acme.com.evil.example', 'acme.com', 'a@']) {
+  test(`${email} does not belong to the deal`, async () => {
+    expect(await validate({ dealId: ACME, email }), 403,
+      { error: 'Email domain not authorized for this corporate account', valid: false });
+  });
+}
+
+test('a deal without contacts lets nobody in', async () => {
+  expect(await validate({ dealId: LONELY, email: 'staff@hopsworks.ai' }), 400,
+    { error: 'No contacts associated with deal' });
+});
+
+test('contacts are read page by page, until one fits', async () => {
+  const ids = Array.from({ length: 130 }, (_, i) => String(9000 + i));
+  hubspot.crm.deals[77] = { properties: { dealname: 'Many' }, companies: [], contacts: ids };
+  for (const id of ids) hubspot.crm.contacts[id] = { email: `x@d${id}.example` };
+  expect(await validate({ dealId: '77', email: 'a@d9129.example' }), 200);
+  assert.ok(asked().some((url) => url.includes('after=100')));
+  hubspot.log.clear();
+  expect(await validate({ dealId: '77', email: 'a@d9000.example' }), 200);
+  assert.equal(asked().length, 3);
+});
+
+// -- whose company --------------------------------------------------------------------------------
+
+async function corporate(email, ref, mode = 'prepaid') {
+  const token = await service.token(email);
+  const metadata = ref === undefined ? '{}' : JSON.stringify({ corporate_ref: ref });
+  service.changeUser(subjectOf(token), `billing_mode = '${mode}', metadata = '${metadata}'`);
+  return () => service.call('GET', '/api/user/corporate-info', { token });
+}
+
+test('a prepaid user of a deal sees the company', async () => {
+  const info = await corporate('wile@acme.com', ACME);
+  expect(await info(), 200, { isCorporate: true, corporateRef: ACME, companyName: 'ACME Corp',
+    companyLogo: 'https://logo.clearbit.com/acme.com', companyDomain: 'acme.com' });
+});
+
+test('everybody else is not corporate, and HubSpot is not asked', async () => {
+  for (const info of [await corporate('none@example.com'), await corporate('post@example.com', ACME, 'postpaid')])
+    expect(await info(), 200, { isCorporate: false });
+  assert.deepEqual(asked(), []);
+  expect(await service.call('GET', '/api/user/corporate-info'), 401, { error: 'Not authenticated' });
+  expect(await service.call('POST', '/api/user/corporate-info', { body: {} }), 405);
+});
+
+test('a reference that leads nowhere shows no company', async () => {
+  for (const ref of ['999', 'words'])
+    expect(await (await corporate(`${ref}@example.com`, ref))(), 200,
+      { isCorporate: true, corporateRef: ref, companyName: null, companyLogo: null });
+});
+
+// -- HubSpot in trouble ---------------------------------------------------------------------------
+
+test('one failure is made good by a second call', async () => {
+  for (const fault of [{ kind: 'status', status: 503 }, { kind: 'reset' }, { kind: 'truncate' }]) {
+    hubspot.faults.add(fault);
+    expect(await validate({ dealId: ACME, checkDealOnly: true }), 200);
+  }
+});
+
+// Each fault in a service of its own: the circuit is open afterwards.
+for (const [what, fault] of [
+  ['fails', { kind: 'status', status: 500, times: 99 }],
+  ['throttles', { kind: 'status', status: 429, times: 99 }],
+  ['refuses the token', { kind: 'status', status: 401, times: 99 }],
+  ['answers garbage', { kind: 'garbage', times: 99 }],
+  ['hangs', { kind: 'hang', times: 99 }],
+  ['resets', { kind: 'reset', times: 99 }],
+]) {
+  test(`while HubSpot ${what}, that is said, and everything else goes on`, async (t) => {
+    const other = await startService({ env: settings() });
+    t.after(() => other.stop());
+    hubspot.faults.add(fault);
+    expect(await validate({ dealId: ACME, checkDealOnly: true }, other), 500,
+      { error: 'Failed to validate deal' });
+    expect(await validate({ dealId: ACME, email: 'a@acme.com' }, other), 500,
+      { error: 'Failed to validate corporate account', valid: false });
+    const token = await other.token('ada@example.com');
+    other.changeUser(subjectOf(token),
+      `billing_mode = 'prepaid', metadata = '{"corporate_ref":"${ACME}"}'`);
+    expect(await other.call('GET', '/api/user/corporate-info', { token }), 200,
+      { isCorporate: true, corporateRef: ACME, companyName: null, companyLogo: null });
+    expect(await other.call('GET', '/api/pricing'), 200);
+  });
+}
+
+test('after failures in a row HubSpot is left alone', async (t) => {
+  const other = await startService({ env: settings() });
+  t.after(() => other.stop());
+  hubspot.faults.add({ kind: 'status', status: 500, times: 99 });
+  for (let i = 0; i < 8; ++i) expect(await validate({ dealId: ACME, checkDealOnly: true }, other), 500);
+  assert.equal(hubspot.log.entries.length, 5);
+});
+
+test('without a key it says that it is not configured', async (t) => {
+  const other = await startService({ env: { BINNACLE_RATE_LIMIT_SCALE: '1000' } });
+  t.after(() => other.stop());
+  for (const body of [{ dealId: ACME, checkDealOnly: true }, { dealId: ACME, email: 'a@acme.com' }])
+    expect(await validate(body, other), 500, { error: 'HubSpot integration not configured' });
+});
