@@ -112,9 +112,11 @@ struct billing_state : actor_scope<billing_actor::base> {
                                 .email = known.who.email,
                                 .name = known.who.name,
                                 .notes = {{"user_id", known.who.id.value}}};
-    // The user is the occasion: there is one customer of theirs for ever.
-    auto made =
-        co_await asked(stripe::create_customer(wanted, known.who.id.value), stripe::read_customer);
+    // The user is the occasion: there is one customer of theirs until it is deleted at Stripe.
+    auto purpose = known.who.id.value;
+    if (known.former_customers > 0)
+      purpose.append(":").append(std::to_string(known.former_customers + 1));
+    auto made = co_await asked(stripe::create_customer(wanted, purpose), stripe::read_customer);
     if (!made) co_return made.error();
     auto body = bind_sql(config.books.link, known.who.id, made->id, app->time->now());
     auto linked = co_await stored<persistence::stripe_customer>(access::write, std::move(body));
@@ -202,6 +204,8 @@ result<billing_record> find_billing_record(transaction& tx, const user_id& who, 
   if (!*found) return fault{errc::not_found, "User not found", {}, {}};
   auto customer = persistence::find_stripe_customer(tx, who);
   if (!customer) return customer.error();
+  auto former = persistence::former_stripe_customers(tx, who);
+  if (!former) return former.error();
   auto known = persistence::subscriptions_of(tx, who);
   if (!known) return known.error();
   auto prices = persistence::usage_prices(tx, now);
@@ -211,6 +215,7 @@ result<billing_record> find_billing_record(transaction& tx, const user_id& who, 
   return billing_record{.who = std::move(**found),
                         .customer = std::move(*customer),
                         .usage = billing_one(*known),
+                        .former_customers = *former,
                         .prices = std::move(*prices),
                         .as_of = *as_of};
 }

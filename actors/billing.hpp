@@ -26,6 +26,7 @@ struct billing_record {
   persistence::user who{};
   std::optional<persistence::stripe_customer> customer{};
   std::optional<persistence::subscription> usage{}; // one that bills, if there is one
+  std::int64_t former_customers = 0;                // that were deleted at Stripe
   std::vector<std::string> prices{};                // what a usage subscription consists of now
   time_point as_of{}; // by the database's clock: what Stripe is asked next is newer
 };

@@ -71,7 +71,7 @@ result<done> apply_bought(transaction& tx, const user_id& buyer, const stripe::c
   if (s.mode == "payment") return apply_credit_purchase(tx, buyer, s, in.now);
   if (!s.customer.empty()) {
     auto linked = persistence::link_stripe_customer(tx, buyer, s.customer, in.now);
-    if (!linked) return linked.error();
+    if (!linked && linked.error().code != errc::gone) return linked.error();
   }
   if (!s.subscription) return done{};
   return apply_subscription(tx, buyer, *s.subscription, in.offers, in.as_of, in.now);
@@ -85,6 +85,7 @@ event_effect effect_of(std::string_view type) {
   if (type == "charge.refunded" || type == "charge.refund.updated" || type.starts_with("refund.") ||
       type.starts_with("charge.dispute."))
     return event_effect::reversal;
+  if (type == "customer.deleted") return event_effect::customer_gone;
   if (type.starts_with("customer.subscription.")) return event_effect::subscription;
   if (type == "payment_method.attached" || type == "payment_method.detached")
     return event_effect::payment_means;
@@ -141,6 +142,14 @@ result<done> apply_payment_means(transaction& tx, const payment_means& means,
   // cards they have had before is no reason.
   auto added = means.has_method ? means.added_at : std::nullopt;
   return review_standing(tx, *who, added, in.now);
+}
+
+result<done> apply_customer_gone(transaction& tx, const std::string& customer,
+                                 const event_setting& in) {
+  payment_means nothing{
+      .customer = customer, .has_method = false, .lost_one = true, .added_at = {}};
+  if (auto applied = apply_payment_means(tx, nothing, in); !applied) return applied;
+  return persistence::unlink_stripe_customer(tx, customer, in.now);
 }
 
 result<done> apply_invoice(transaction& tx, const stripe::invoice& invoice,

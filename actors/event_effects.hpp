@@ -27,7 +27,8 @@ enum class event_effect : std::uint8_t {
   reversal, // of a payment: refunds and disputes
   subscription,
   payment_means,
-  invoice
+  invoice,
+  customer_gone
 };
 event_effect effect_of(std::string_view type);
 
@@ -70,6 +71,10 @@ result<done> apply_payment_means(persistence::transaction&, const payment_means&
 /// Whoever pays for usage gets a cluster, unless they have one. That all are full is for admins to
 /// see, and no reason for an event to fail.
 result<done> give_cluster(persistence::transaction&, const user_id&, time_point now);
+
+/// A customer was deleted: nothing is left to pay with, and the user may get another customer.
+result<done> apply_customer_gone(persistence::transaction&, const std::string& customer,
+                                 const event_setting&);
 
 /// An invoice was paid or not: the subscription's own event says what follows for it. Of one that
 /// could not be paid the user is notified.

@@ -150,6 +150,10 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
       auto effects = bind_sql(apply_invoice, std::move(invoice), setting_of(e));
       co_return co_await settle(e, std::move(effects));
     }
+    case event_effect::customer_gone: {
+      auto effects = bind_sql(apply_customer_gone, about->customer, setting_of(e));
+      co_return co_await settle(e, std::move(effects));
+    }
     case event_effect::none:
       break;
     }

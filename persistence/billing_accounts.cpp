@@ -31,7 +31,9 @@ result<std::optional<stripe_customer>> find_stripe_customer(transaction& tx, con
 }
 
 constexpr statement add_customer{"link_stripe_customer", R"sql(
-  INSERT INTO stripe_customers (user_id, customer_id, created_at) VALUES ($1, $2, $3)
+  INSERT INTO stripe_customers (user_id, customer_id, created_at)
+  SELECT $1::text, $2::text, $3::timestamptz
+  WHERE NOT EXISTS (SELECT FROM former_stripe_customers WHERE customer_id = $2)
   ON CONFLICT (user_id) DO NOTHING
 )sql"};
 result<stripe_customer> link_stripe_customer(transaction& tx, const user_id& who,
@@ -44,8 +46,26 @@ result<stripe_customer> link_stripe_customer(transaction& tx, const user_id& who
   if (added) tx.touch({topic::billing, who});
   // A statement of its own: it sees the winner, which may have committed while we waited for it.
   auto winner = first_customer(exec(tx, customer_of_user, who));
-  if (!winner) return missing("User not found");
+  if (!winner) return fault{errc::gone, "This customer was deleted", "customer", customer};
   return std::move(*winner);
+}
+
+constexpr statement remove_customer{"unlink_stripe_customer", R"sql(
+  WITH gone AS (DELETE FROM stripe_customers WHERE customer_id = $1 RETURNING customer_id, user_id)
+  INSERT INTO former_stripe_customers (customer_id, user_id, gone_at)
+  SELECT customer_id, user_id, $2::timestamptz FROM gone RETURNING user_id
+)sql"};
+result<done> unlink_stripe_customer(transaction& tx, const std::string& customer, time_point now) {
+  for (auto row : exec(tx, remove_customer, customer, now))
+    tx.touch({topic::billing, {text_of(row[0])}});
+  return done{};
+}
+
+constexpr statement count_former{"former_stripe_customers", R"sql(
+  SELECT count(*) FROM former_stripe_customers WHERE user_id = $1
+)sql"};
+result<std::int64_t> former_stripe_customers(transaction& tx, const user_id& who) {
+  return integer_of(exec(tx, count_former, who)[0][0]);
 }
 
 constexpr statement user_by_customer{"user_of_customer", R"sql(

@@ -22,9 +22,14 @@ struct stripe_customer {
 
 result<std::optional<stripe_customer>> find_stripe_customer(transaction&, const user_id&);
 /// Links the user to the customer unless there is a link, and returns the link there is: of several
-/// at once, and for ever, the first wins. conflict when the customer is another user's.
+/// at once, and until it is deleted at Stripe, the first wins. conflict when the customer is
+/// another user's, gone when it was deleted.
 result<stripe_customer> link_stripe_customer(transaction&, const user_id&,
                                              const std::string& customer, time_point now);
+/// The customer was deleted at Stripe: it is nobody's any more, and the user may get another one.
+result<done> unlink_stripe_customer(transaction&, const std::string& customer, time_point now);
+/// How many customers of the user's were deleted at Stripe.
+result<std::int64_t> former_stripe_customers(transaction&, const user_id&);
 /// Whose customer it is; an empty id: nobody's.
 result<user_id> user_of_customer(transaction&, const std::string& customer);
 result<done> set_payment_method(transaction&, const user_id&, bool has_one);

@@ -71,6 +71,7 @@ protected:
       found.usage = billing;
       found.prices = prices;
       found.as_of = database_time;
+      found.former_customers = former;
       return found;
     };
     out.link = [this](tx&, const user_id& who, const std::string& id,
@@ -136,6 +137,7 @@ protected:
   std::string link{};
   std::optional<persistence::subscription> billing{};
   std::vector<std::string> prices{"price_a", "price_b"};
+  std::int64_t former = 0;
   std::vector<stripe::subscription> stored{};
   time_point database_time = *parse_iso("2026-03-10T11:59:30Z"); // behind this node's clock
   std::vector<time_point> stored_as_of{};
@@ -153,6 +155,16 @@ TEST_F(billing_test, MakesACustomerWithWhatIsKnownOfTheUser) {
   reply(0, customer("cus_1"));
   EXPECT_EQ(id_of(asked), "cus_1");
   EXPECT_EQ(link, "cus_1");
+}
+
+TEST_F(billing_test, MakesAnotherCustomerAfterOneThatWasDeletedAtStripe) {
+  former = 1;
+
+  auto asked = customer_for("usr_1");
+
+  EXPECT_EQ(sent.at(0).what.idempotency_key, "customer:usr_1:2");
+  reply(0, customer("cus_2"));
+  EXPECT_EQ(id_of(asked), "cus_2");
 }
 
 TEST_F(billing_test, AnswersALinkedCustomerWithoutStripe) {

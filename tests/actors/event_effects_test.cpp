@@ -142,6 +142,24 @@ TEST_F(EventEffects, LiftASuspensionOfOthersForNoMethodThatWasThereBefore) {
   EXPECT_EQ(status("ann"), "active");
 }
 
+TEST_F(EventEffects, LeaveWhoseCustomerWasDeletedFreeToHaveAnother) {
+  add_user("ann");
+  methods("ann", 1, false);
+  auto gone = [&] {
+    must(writing(db,
+                 [&](transaction& tx) { return apply_customer_gone(tx, "cus_ann", setting()); }));
+  };
+
+  gone();
+  gone();
+
+  EXPECT_EQ(status("ann"), "suspended");
+  EXPECT_EQ(where.query("SELECT count(*) FROM stripe_customers"), "0");
+  stripe::checkout_session late{.mode = "subscription", .customer = "cus_ann"};
+  must(writing(db, [&](transaction& tx) { return apply_purchase(tx, {"ann"}, late, setting()); }));
+  EXPECT_EQ(where.query("SELECT count(*) FROM stripe_customers"), "0");
+}
+
 TEST_F(EventEffects, NeverBringBackADeletedUser) {
   add_user("ann");
   where.query("UPDATE users SET status = 'deleted'");

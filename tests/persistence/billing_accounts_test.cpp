@@ -165,6 +165,23 @@ TEST_F(BillingAccounts, DoNotHandASubscriptionToAnotherUser) {
   EXPECT_EQ(all_of("a")[0].status, "active");
 }
 
+TEST_F(BillingAccounts, AreLinkedToAnotherCustomerWhenTheirsWasDeletedButNeverToThatOne) {
+  auto link = [&](const char* customer) {
+    return writing(db,
+                   [&](transaction& tx) { return link_stripe_customer(tx, {"a"}, customer, now); });
+  };
+  must(link("cus_gone"));
+  for (int i = 0; i < 2; ++i)
+    must(writing(db, [](transaction& tx) { return unlink_stripe_customer(tx, "cus_gone", now); }));
+
+  EXPECT_EQ(must(run_in(db, access::read,
+                        [](transaction& tx) { return former_stripe_customers(tx, {"a"}); })),
+            1);
+  EXPECT_EQ(link("cus_gone").error().code, errc::gone);
+  EXPECT_EQ(must(link("cus_next")).id, "cus_next");
+  EXPECT_EQ(must(link("cus_gone")).id, "cus_next");
+}
+
 TEST_F(BillingAccounts, AreDatedByTheClockThatDatesStripesEvents) {
   auto clock = [&] {
     return must(run_in(db, access::read, [](transaction& tx) { return stripe_clock(tx); }));

@@ -43,7 +43,7 @@ result<done> store_checkout(persistence::transaction& tx, const user_id& who,
   if (session.mode != "subscription" || !session.subscription) return done{};
   if (!session.customer.empty()) {
     auto linked = persistence::link_stripe_customer(tx, who, session.customer, now);
-    if (!linked) return linked.error();
+    if (!linked && linked.error().code != errc::gone) return linked.error();
   }
   auto bought = *session.subscription;
   bought.notes.insert(session.notes.begin(), session.notes.end()); // its own notes win
