@@ -351,7 +351,7 @@ event event_of(const bj::object& o) {
   const auto* previous = object(*data, "previous_attributes");
   if (previous) out.previous_attributes = json_of(*previous);
   out.customer = customer_of_event(*about, previous);
-  out.payment_intent = reference(*about, "payment_intent");
+  out.payment_intent = id_at(*about, "payment_intent");
   return out;
 }
 

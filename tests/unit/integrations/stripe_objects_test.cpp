@@ -218,7 +218,7 @@ TEST(StripeEvents, LeaveOutAListedEventThatCannotBeReadAndKeepTheRest) {
   };
   auto listed = read_events(
       R"({"object":"list","has_more":true,"data":[)" +
-      event("\"evt_1\"", R"({"object":"thing","id":5,"customer":[]})") + "," + event("7", "{}") +
+      event("\"evt_1\"", R"({"id":5,"customer":[],"payment_intent":7})") + "," + event("7", "{}") +
       ",null," + event("\"evt_2\"", R"({"id":"in_1","customer":{"id":"cus_1"}})") + "]}");
 
   ASSERT_TRUE(listed);
