@@ -167,8 +167,10 @@ test('the usage of whoever does not pay afterwards, or has no active subscriptio
 
   service.sql(`UPDATE users SET billing_mode = 'postpaid' WHERE id = '${waiting[0].id}';
     UPDATE subscriptions SET status = 'active' WHERE user_id = '${waiting[1].id}'`);
-  assert.equal((await sync()).results.successful, 2);
-  for (const who of waiting) assert.equal(await counted(who.customer), '100');
+  // What was used while it was paid in advance is paid.
+  assert.equal((await sync()).results.successful, 1);
+  assert.equal(await counted(waiting[0].customer), '0');
+  assert.equal(await counted(waiting[1].customer), '100');
 });
 
 test('an answer that is lost after the effect counts once', async () => {
