@@ -35,7 +35,8 @@ std::size_t whole_characters(std::string_view text, std::size_t most) {
 
 /// As encoded words (RFC 2047), a line each, unless it is printable ASCII.
 std::string header_text(std::string_view text) {
-  constexpr std::size_t bytes_per_word = 45; // 60 characters of base64, below the 75 allowed
+  constexpr std::size_t bytes_per_word =
+      39; // with "Subject: " before it, a line of 73: 76 are allowed
   if (is_plain(text)) return std::string{text};
   std::string out;
   while (!text.empty()) {
