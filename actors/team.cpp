@@ -365,48 +365,73 @@ result<limit_report> count_invitation(transaction& tx, const user_id& owner,
   return report_of(limit_class::platform_team_invite, limit, said, now);
 }
 
+namespace {
+
+/// `invite` as it is once the people concerned are locked.
+result<joined> join(transaction& tx, const std::optional<persistence::team_invite>& invite,
+                    const user_id& who, const std::string& address, time_point now) {
+  if (!invite) return unknown_invite();
+  if (invite->expires_at <= now) return refused(errc::gone, "Invite has expired");
+  auto member = persistence::find_user(tx, who);
+  if (!member) return member.error();
+  if (!*member) return refused(errc::not_found, "User not found");
+  if ((*member)->email != invite->email)
+    return refused(errc::forbidden, "This invite is for a different email address");
+  if (!(*member)->account_owner.empty())
+    return refused(errc::bad_request, "You are already part of a team");
+  auto leads = persistence::has_team_members(tx, who);
+  if (!leads) return leads.error();
+  if (*leads)
+    return refused(errc::bad_request, "Account owners with team members cannot join a team");
+  auto owner = persistence::find_user(tx, invite->owner);
+  if (!owner) return owner.error();
+  if (!*owner || (*owner)->status != "active" || !(*owner)->account_owner.empty())
+    return unknown_invite(); // whoever sent it has no team any more
+  if (auto in = persistence::add_team_member(tx, invite->owner, who, now); !in) return in.error();
+  if (auto used = persistence::accept_invite(tx, invite->id, who, now); !used) return used.error();
+  // A member invites nobody.
+  if (auto gone = persistence::delete_invites_of(tx, who); !gone) return gone.error();
+  auto cluster = persistence::assign_free_cluster(tx, who, now);
+  if (!cluster && cluster.error().code != errc::unprocessable) return cluster.error();
+  auto noted =
+      persistence::write_audit(tx, audit(who, "TEAM_JOINED", invite->owner.value, address), now);
+  if (!noted) return noted.error();
+  return joined{.owner = invite->owner,
+                .cluster_assigned = cluster.has_value(),
+                .role = invite->role,
+                .auto_assign = invite->auto_assign};
+}
+
+} // namespace
+
+// People before invitations: whoever joins also deletes the invitations that they have sent.
+
 result<joined> join_by_invite(transaction& tx, const joining_request& asked, time_point now) {
-  // People before invitations: whoever joins also deletes the invitations that they have sent.
   auto digest = integrations::sha256(asked.token);
   auto seen = persistence::find_invite(tx, digest);
   if (!seen) return seen.error();
   if (!*seen) return unknown_invite();
-  const auto owner_id = (*seen)->what.owner;
-  if (auto locked = persistence::lock_users(tx, {owner_id, asked.who}); !locked)
+  if (auto locked = persistence::lock_users(tx, {(*seen)->what.owner, asked.who}); !locked)
     return locked.error();
   auto invite = persistence::lock_invite(tx, digest);
   if (!invite) return invite.error();
-  if (!*invite) return unknown_invite();
-  if ((*invite)->expires_at <= now) return refused(errc::gone, "Invite has expired");
-  auto member = persistence::find_user(tx, asked.who);
-  if (!member) return member.error();
-  if (!*member) return refused(errc::not_found, "User not found");
-  if ((*member)->email != (*invite)->email)
-    return refused(errc::forbidden, "This invite is for a different email address");
-  if (!(*member)->account_owner.empty())
-    return refused(errc::bad_request, "You are already part of a team");
-  auto leads = persistence::has_team_members(tx, asked.who);
-  if (!leads) return leads.error();
-  if (*leads)
-    return refused(errc::bad_request, "Account owners with team members cannot join a team");
-  auto owner = persistence::find_user(tx, owner_id);
-  if (!owner) return owner.error();
-  if (!*owner || (*owner)->status != "active" || !(*owner)->account_owner.empty())
-    return unknown_invite(); // whoever sent it has no team any more
-  if (auto in = persistence::add_team_member(tx, owner_id, asked.who, now); !in) return in.error();
-  if (auto used = persistence::accept_invite(tx, (*invite)->id, asked.who, now); !used)
-    return used.error();
-  // A member invites nobody.
-  if (auto gone = persistence::delete_invites_of(tx, asked.who); !gone) return gone.error();
-  auto cluster = persistence::assign_free_cluster(tx, asked.who, now);
-  if (!cluster && cluster.error().code != errc::unprocessable) return cluster.error();
-  auto noted = persistence::write_audit(
-      tx, audit(asked.who, "TEAM_JOINED", owner_id.value, asked.address), now);
-  if (!noted) return noted.error();
-  return joined{.owner = owner_id,
-                .cluster_assigned = cluster.has_value(),
-                .role = (*invite)->role,
-                .auto_assign = (*invite)->auto_assign};
+  return join(tx, *invite, asked.who, asked.address, now);
+}
+
+result<std::optional<joined>> join_if_invited(transaction& tx, const user_id& who,
+                                              const std::string& email, const std::string& address,
+                                              time_point now) {
+  auto seen = persistence::open_invite_for(tx, email, now);
+  if (!seen) return seen.error();
+  if (!*seen) return std::optional<joined>{};
+  if (auto locked = persistence::lock_users(tx, {(*seen)->owner, who}); !locked)
+    return locked.error();
+  auto invite = persistence::lock_invite_of_id(tx, (*seen)->id);
+  if (!invite) return invite.error();
+  if (!*invite) return std::optional<joined>{}; // withdrawn meanwhile
+  auto in = join(tx, *invite, who, address, now);
+  if (!in) return in.error();
+  return std::optional{std::move(*in)};
 }
 
 team_actor spawn_team(caf::actor_system& system, services& app) { return system.spawn(team, &app); }

@@ -74,6 +74,11 @@ struct joined {
   bool auto_assign = false;
 };
 result<joined> join_by_invite(persistence::transaction&, const joining_request&, time_point now);
+/// For a new user whose issuer vouches for the address: joins by the newest open invitation of it,
+/// if there is one.
+result<std::optional<joined>> join_if_invited(persistence::transaction&, const user_id& who,
+                                              const std::string& email, const std::string& address,
+                                              time_point now);
 
 team_actor spawn_team(caf::actor_system&, services&);
 

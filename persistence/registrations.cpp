@@ -8,6 +8,15 @@ namespace binnacle::persistence {
 constexpr statement register_user{"register_user", R"sql(
   UPDATE users SET registration_ip = $2, billing_mode = 'postpaid' WHERE id = $1
 )sql"};
+constexpr statement leave_paying_to_owner{"leave_paying_to_owner", R"sql(
+  UPDATE users SET billing_mode = NULL WHERE id = $1
+)sql"};
+result<done> stop_paying(transaction& tx, const user_id& who) {
+  exec(tx, leave_paying_to_owner, who);
+  tx.touch({topic::billing, who});
+  return done{};
+}
+
 constexpr statement note_login{"note_reported_login", R"sql(
   UPDATE users SET last_login_at = $2, login_count = $3, updated_at = $2,
     name = CASE WHEN name = '' THEN $4 ELSE name END

@@ -34,4 +34,7 @@ struct noted_login {
 result<noted_login> record_reported_login(transaction&, const reported_login&,
                                           const user_id& fresh_id, time_point now);
 
+/// For a new user who is a team member after all: the owner pays.
+result<done> stop_paying(transaction&, const user_id&);
+
 } // namespace binnacle::persistence

@@ -174,6 +174,28 @@ result<std::optional<found_invite>> find_invite(transaction& tx, const std::stri
                                     .email_has_account = truth_of(row[invite_columns + 3])}};
 }
 
+constexpr statement invite_by_email{"open_invite_for", "SELECT " INVITE_COLUMNS R"sql(
+  FROM team_invites i JOIN users o ON o.id = i.account_owner_id
+  WHERE i.email = $1 AND i.accepted_at IS NULL AND i.expires_at > $2
+    AND o.status = 'active' AND o.account_owner_id IS NULL
+  ORDER BY i.created_at DESC, i.id LIMIT 1
+)sql"};
+result<std::optional<team_invite>> open_invite_for(transaction& tx, const std::string& email,
+                                                   time_point now) {
+  auto rows = exec(tx, invite_by_email, email, now);
+  if (rows.empty()) return std::optional<team_invite>{};
+  return std::optional{invite_of(rows[0])};
+}
+
+constexpr statement take_invite_of_id{"lock_invite_of_id", "SELECT " INVITE_COLUMNS R"sql(
+  FROM team_invites i WHERE i.id::text = $1 AND i.accepted_at IS NULL FOR UPDATE
+)sql"};
+result<std::optional<team_invite>> lock_invite_of_id(transaction& tx, const std::string& id) {
+  auto rows = exec(tx, take_invite_of_id, id);
+  if (rows.empty()) return std::optional<team_invite>{};
+  return std::optional{invite_of(rows[0])};
+}
+
 constexpr statement take_invite{"lock_invite", "SELECT " INVITE_COLUMNS R"sql(
   FROM team_invites i WHERE i.token_digest = $1 AND i.accepted_at IS NULL FOR UPDATE
 )sql"};

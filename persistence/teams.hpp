@@ -72,8 +72,13 @@ struct found_invite {
   bool email_has_account = false;
 };
 result<std::optional<found_invite>> find_invite(transaction&, const std::string& token_digest);
-/// The same, for a transaction that is going to accept it: whoever else wants to waits.
+/// The newest invitation of this address that can still be accepted, if there is one.
+result<std::optional<team_invite>> open_invite_for(transaction&, const std::string& email,
+                                                   time_point now);
+/// Found by its token, for a transaction that is going to accept it: whoever else wants to waits.
 result<std::optional<team_invite>> lock_invite(transaction&, const std::string& token_digest);
+/// Likewise, by its id.
+result<std::optional<team_invite>> lock_invite_of_id(transaction&, const std::string& id);
 result<done> accept_invite(transaction&, const std::string& id, const user_id& by, time_point now);
 
 } // namespace binnacle::persistence

@@ -17,5 +17,6 @@ CREATE TABLE team_invites (
 -- One open invitation per address and team; an expired one makes room.
 CREATE UNIQUE INDEX team_invites_one_open ON team_invites (account_owner_id, email)
   WHERE accepted_at IS NULL;
+CREATE INDEX team_invites_by_email ON team_invites (email) WHERE accepted_at IS NULL; -- open_invite_for
 CREATE INDEX users_by_account_owner ON users (account_owner_id)
   WHERE account_owner_id IS NOT NULL; -- the members of a team

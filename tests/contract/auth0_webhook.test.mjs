@@ -65,6 +65,26 @@ test('a verified address links to the user who has it; nothing else does', async
   assert.equal(idOf('grace'), known);
 });
 
+test('who was invited is a member at once, and does not pay', async () => {
+  const owner = subjectOf(await service.token('owner@example.com'));
+  const invite = (name, life) => service.sql(`INSERT INTO team_invites (account_owner_id, email,
+    token_digest, project_role, auto_assign_projects, expires_at, created_at) VALUES ('${owner}',
+    '${name}@example.com', sha256('${name}'), 'Observer', true, now() + interval '${life}', now())`);
+  const teamOf = (name) => service.sql(`SELECT u.account_owner_id, u.billing_mode FROM users u
+    JOIN identities i ON i.user_id = u.id WHERE i.subject = 'auth0|${name}'`)[0];
+  invite('eva', '1 day');
+  expect(await tell(login('eva')), 200, { success: true });
+  assert.deepEqual(teamOf('eva'), [owner, '']);
+  assert.equal((await stripe.all('customers')).filter(({ email }) => email === 'eva@example.com').length, 0);
+  assert.equal(service.sql("SELECT count(*) FROM team_invites WHERE accepted_by_user_id IS NOT NULL")[0][0], '1');
+
+  invite('late', '-1 second');
+  expect(await tell(login('late')), 200, { success: true });
+  invite('refuted', '1 day');
+  expect(await tell(login('refuted', { email_verified: false })), 200, { success: true });
+  for (const name of ['late', 'refuted']) assert.deepEqual(teamOf(name), ['', 'postpaid'], name);
+});
+
 test('a team member gets no customer', async () => {
   const owner = subjectOf(await service.token('owner@example.com'));
   expect(await tell(login('member')), 200);

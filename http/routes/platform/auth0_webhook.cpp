@@ -1,3 +1,4 @@
+#include "actors/team.hpp"
 #include "config/base/log.hpp"
 #include "http/routes/body.hpp"
 #include "http/routes/platform/handlers.hpp"
@@ -41,13 +42,30 @@ result<persistence::reported_login> read_login(const context& ctx) {
   return out;
 }
 
+/// Whoever was invited becomes a member at once, without a customer of their own.
+result<persistence::noted_login> note_login(persistence::transaction& tx,
+                                            const persistence::reported_login& login,
+                                            const user_id& fresh, time_point now) {
+  auto noted = persistence::record_reported_login(tx, login, fresh, now);
+  if (!noted || !noted->fresh || login.email_refuted) return noted;
+  auto user = persistence::find_user(tx, noted->who);
+  if (!user) return user.error();
+  if (!*user || (*user)->email != login.email) return noted; // another has the address
+  auto joined = join_if_invited(tx, noted->who, login.email, login.address, now);
+  if (!joined) return joined.error();
+  if (!*joined) return noted;
+  if (auto done = persistence::stop_paying(tx, noted->who); !done) return done.error();
+  noted->pays = false;
+  return noted;
+}
+
 } // namespace
 
 task<result<response>> post_auth0_webhook(context& ctx) {
   auto login = read_login(ctx);
   if (!login) co_return login.error();
   auto fresh = make_id<user_id>("usr_", ctx.now());
-  auto noted = co_await ctx.write(persistence::record_reported_login, *login, fresh, ctx.now());
+  auto noted = co_await ctx.write(note_login, *login, fresh, ctx.now());
   if (!noted) co_return noted.error();
   if (noted->pays && ctx.app.config.stripe.configured()) {
     // A customer that cannot be made now is made at the next login: this one must not fail for it.
