@@ -199,7 +199,7 @@ test('OPTIONS tells the methods of a path', async () => {
     ['/api/usage', 'GET, HEAD, OPTIONS'], ['/api/setup', 'GET, HEAD, OPTIONS, POST'],
     ['/api/admin/clusters', 'GET, HEAD, OPTIONS, POST, PUT'],
     ['/api/admin/usage/collect', 'OPTIONS, POST'], ['/healthz', 'GET, HEAD, OPTIONS'],
-    ['/api/auth/logout', 'OPTIONS, POST'], ['/api/usage/collect-opencost', 'GET, HEAD, OPTIONS, POST'],
+    ['/api/auth/logout', 'GET, HEAD, OPTIONS, POST'], ['/api/usage/collect-opencost', 'GET, HEAD, OPTIONS, POST'],
   ]) {
     const answer = expect(await service.call('OPTIONS', path), 204);
     assert.equal(answer.headers.allow, allow, path);
@@ -223,7 +223,7 @@ for (const [surface, method, path, status, body] of [
   ['hub', 'GET', '/api/csrf', 200],
   ['gateway (plain)', 'GET', '/api/containers/nothing', 404, dialects.plain(404, 'Not found')],
   ['gateway (plain)', 'POST', '/api/auth/me', 405, dialects.plain(405, 'Method not allowed')],
-  ['gateway (structured)', 'GET', '/api/auth/login', 405,
+  ['gateway (structured)', 'GET', '/api/auth/change-password', 405,
     dialects.structured(405, 'Method not allowed')],
   ['platform', 'GET', '/api/nothing', 404, { error: 'Not found' }],
   ['platform', 'PATCH', '/api/usage', 405, { error: 'Method not allowed' }],
