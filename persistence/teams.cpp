@@ -16,8 +16,9 @@ team_person person_of(const pqxx::row& row) {
           .stripe_customer = text_of(row[7])};
 }
 
-void touch_member(transaction& tx, const user_id& member) {
+void touch_team(transaction& tx, const user_id& owner, const user_id& member) {
   for (auto what : {topic::identity, topic::usage, topic::billing}) tx.touch({what, member});
+  tx.touch({topic::identity, owner}); // who watches the team
 }
 
 } // namespace
@@ -72,7 +73,7 @@ result<done> add_team_member(transaction& tx, const user_id& owner, const user_i
                              time_point now) {
   if (exec(tx, join_owner, owner, member, now).affected_rows() == 0)
     return fault{errc::conflict, "The user is in a team", {}, {}};
-  touch_member(tx, member);
+  touch_team(tx, owner, member);
   return done{};
 }
 
@@ -83,7 +84,7 @@ result<done> remove_team_member(transaction& tx, const user_id& owner, const use
                                 time_point now) {
   if (exec(tx, leave_owner, owner, member, now).affected_rows() == 0)
     return missing("Team member not found");
-  touch_member(tx, member);
+  touch_team(tx, owner, member);
   return done{};
 }
 

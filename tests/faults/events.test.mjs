@@ -80,6 +80,22 @@ describe('listeners', { timeout: 600_000 }, () => {
     mine.close();
   });
 
+  it('hear that somebody has accepted their invitation, and that somebody has left', async () => {
+    const owner = await home.token('owner@example.com');
+    const invited = await service.call('POST', '/api/team/invite', { headers: owner, body: { email: 'eva@example.com' } });
+    assert.equal(invited.status, 200, invited.text);
+    const mine = await listen(second, owner);
+    await hears(mine, ['ready']);
+    const eva = await home.token('eva@example.com');
+    const token = new URL(invited.json.invite.invite_url).searchParams.get('token');
+    assert.equal((await service.call('POST', '/api/team/join', { headers: eva, body: { token } })).status, 200);
+    await hears(mine, ['ready', 'identity']);
+    const removed = await service.call('DELETE', `/api/team/members?memberId=${idOf('eva@example.com')}`, { headers: owner });
+    assert.equal(removed.status, 200, removed.text);
+    await hears(mine, ['ready', 'identity', 'identity']);
+    mine.close();
+  });
+
   it('do not hear of clusters unless they are administrators', async () => {
     const user = await listen(service, bob);
     const operator = await listen(service, admin);
