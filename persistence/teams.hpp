@@ -35,7 +35,8 @@ result<team> load_team(transaction&, const user_id&);
 result<done> lock_users(transaction&, const std::vector<user_id>&);
 result<bool> has_team_members(transaction&, const user_id& owner);
 
-/// Both touch the member's identity, usage and billing, and the owner's identity. The first is for one who is in no team.
+/// Both touch the member's identity, usage and billing, and the owner's identity. The first is for
+/// one who is in no team.
 result<done> add_team_member(transaction&, const user_id& owner, const user_id& member,
                              time_point now);
 /// not_found "Team member not found".

@@ -1,4 +1,5 @@
 #include "config/base/json.hpp"
+#include "config/base/text.hpp"
 #include "http/multipart.hpp"
 #include "http/routes/hub/handlers.hpp"
 #include "http/routes/replies.hpp"
@@ -36,10 +37,7 @@ result<std::string_view> uploaded_file(const request& req, bool has_bucket) {
   if (file == parts->end())
     return fault{errc::bad_request, "Keine gültige Datei hochgeladen", {}, {}};
   if (!has_bucket) return fault{errc::internal, "R2_AVATARS bucket not available", {}, {}};
-  auto extension = file->filename->substr(file->filename->rfind('.') + 1);
-  std::ranges::transform(extension, extension.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
+  auto extension = lower_case(file->filename->substr(file->filename->rfind('.') + 1));
   constexpr std::array allowed{"jpg", "jpeg", "png", "webp"};
   if (file->filename->find('.') == std::string::npos ||
       std::ranges::find(allowed, extension) == allowed.end())

@@ -1,5 +1,6 @@
 #include "actors/team.hpp"
 #include "config/base/log.hpp"
+#include "config/base/text.hpp"
 #include "http/routes/body.hpp"
 #include "http/routes/platform/handlers.hpp"
 #include "http/routes/replies.hpp"
@@ -14,7 +15,8 @@ namespace {
 /// Kept of the request's time for its answer: the caller is an Action that a login waits for.
 constexpr seconds reserve{2};
 
-bool is_email(std::string_view text) {
+/// Whatever Auth0 lets in: a login must not fail for an address that we would not write to.
+bool may_be_email(std::string_view text) {
   auto at = text.find('@');
   auto inner = [](char c) { return c > 0x20 && c < 0x7F ? true : static_cast<signed char>(c) < 0; };
   return at != text.npos && at > 0 && at + 1 < text.size() && text.rfind('@') == at &&
@@ -35,10 +37,8 @@ result<persistence::reported_login> read_login(const context& ctx) {
   out.email_verified = body->truth("email_verified", false);
   out.email_refuted = !body->truth("email_verified", true);
   if (body->problem()) return *body->problem();
-  if (!is_email(out.email)) return bad_field("email", "email must be an email address");
-  std::ranges::transform(out.email, out.email.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  if (!may_be_email(out.email)) return bad_field("email", "email must be an email address");
+  out.email = lower_case(out.email);
   return out;
 }
 
