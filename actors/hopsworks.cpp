@@ -135,13 +135,7 @@ link_actor::behavior_type link(link_actor::stateful_pointer<link_state> self, li
   state.config = std::move(config);
   state.breaker = {state.config.tolerance, state.config.rest};
   if (!state.config.random) state.config.random = jitter();
-  if (!state.config.send) {
-    auto client = std::make_shared<integrations::http_client>();
-    auto cancelled = state.target.cancelled;
-    state.config.send = [client, cancelled](const integrations::http_call& call) {
-      return client->send(call, cancelled.get());
-    };
-  }
+  if (!state.config.send) state.config.send = blocking_sender(state.target.cancelled);
   self->set_exit_handler([self](const caf::exit_msg& m) {
     self->state.fail_waiting({errc::unavailable, {}, {}, "the cluster's link ends"});
     self->quit(m.reason);

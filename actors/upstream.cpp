@@ -23,6 +23,14 @@ void observe_call(const std::string& upstream, std::string_view outcome,
       .Increment();
 }
 
+std::function<result<integrations::http_answer>(const integrations::http_call&)>
+blocking_sender(std::shared_ptr<const std::atomic<bool>> cancelled) {
+  auto client = std::make_shared<integrations::http_client>();
+  return [client, cancelled = std::move(cancelled)](const integrations::http_call& call) {
+    return client->send(call, cancelled.get());
+  };
+}
+
 std::function<double()> jitter() {
   auto engine = std::make_shared<std::minstd_rand>(std::random_device{}());
   return [engine] { return std::uniform_real_distribution<>{0, 1}(*engine); };

@@ -3,9 +3,11 @@
 
 #include "integrations/http_client.hpp"
 
+#include <atomic>
 #include <caf/actor_clock.hpp>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -49,6 +51,11 @@ std::string_view name_of(integrations::outcome);
 /// One call in binnacle_upstream_seconds and binnacle_upstream_calls_total.
 void observe_call(const std::string& upstream, std::string_view outcome,
                   std::chrono::steady_clock::duration took);
+
+/// Makes calls with a client of its own, whose connections it keeps; for one thread, which it
+/// blocks. A call under way ends soon after `cancelled` is set.
+std::function<result<integrations::http_answer>(const integrations::http_call&)>
+blocking_sender(std::shared_ptr<const std::atomic<bool>> cancelled);
 
 /// Random numbers in [0, 1), for one thread.
 std::function<double()> jitter();
