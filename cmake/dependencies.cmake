@@ -36,3 +36,4 @@ if(NOT TARGET yaml-cpp::yaml-cpp)
 endif()
 
 find_library(CRYPT_LIBRARY crypt REQUIRED) # bcrypt, for imported password hashes
+find_library(HARU_LIBRARY hpdf REQUIRED)   # has no .pc file either
