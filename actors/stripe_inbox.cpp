@@ -17,6 +17,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
+#include <set>
 
 namespace binnacle {
 namespace {
@@ -76,22 +77,24 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
   void look() {
     if (!app->config.stripe.configured()) return; // others can apply them
     look_again = looking;
-    if (!looking && at_work < lanes()) adopt(take());
+    if (!looking && free_lanes() > 0) adopt(take());
   }
 
-  std::int64_t lanes() const { return app->config.stripe.parallel; }
+  std::int64_t free_lanes() const { return app->config.stripe.parallel - std::ssize(at_work); }
 
   detached_frame take() {
     looking = true;
-    auto wanted = lanes() - at_work;
+    auto wanted = free_lanes();
     auto more = false;
     try {
+      if (astray) co_await call_back();
       auto body = bind_sql(persistence::hold_stripe_events, app->node,
                            app->config.stripe.event_lease, wanted, app->time->now());
       auto held = co_await storage_call<std::vector<held_stripe_event>>{
           *this, app->storage, call_patience, access::append, std::move(body)};
       // Two nodes chose alike: one of them has to choose again.
       more = held ? std::ssize(*held) == wanted : held.error().code == errc::conflict;
+      astray |= !held && !more; // it may have been committed all the same
       if (held)
         for (auto& e : *held) adopt(work(std::move(e)));
     } catch (const std::exception& e) {
@@ -101,16 +104,28 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     if (more || look_again) look();
   }
 
+  /// While the database was away events may have been left with us that nobody is at. Their leases
+  /// would end in time; people who have paid should not wait for that.
+  task<done> call_back() {
+    auto body = bind_sql(persistence::release_stripe_events, app->node,
+                         std::vector(at_work.begin(), at_work.end()), app->time->now());
+    auto released = co_await storage_call<std::int64_t>{*this, app->storage, call_patience,
+                                                        access::write, std::move(body)};
+    astray = !released;
+    co_return done{};
+  }
+
   detached_frame work(held_stripe_event e) {
-    ++at_work;
+    at_work.insert(e.id);
     try {
       auto out = co_await apply(e);
       count(out ? "applied" : "failed");
       if (!out) co_await note_failure(e, out.error());
     } catch (const std::exception& failure) {
       log::error("Stripe event failed", {{"stripe_event", e.id}, {"why", failure.what()}});
+      astray = true;
     }
-    --at_work;
+    at_work.erase(e.id);
     look();
   }
 
@@ -120,8 +135,9 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
               {{"stripe_event", e.id}, {"type", e.type}, {"attempt", e.attempt}, {"why", text}});
     auto again = app->time->now() + pause_after(e.attempt);
     auto body = bind_sql(persistence::fail_stripe_event, e, text, again);
+    auto noted = co_await stored<done>(app->storage, access::write, std::move(body));
     // Refused when somebody else is at it by now: then it is theirs.
-    co_await stored<done>(app->storage, access::write, std::move(body));
+    astray |= !noted && noted.error().code != errc::conflict;
     co_return done{};
   }
 
@@ -375,7 +391,8 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
   }
 
   services* app = nullptr;
-  std::int64_t at_work = 0; // events
+  std::set<std::string> at_work{}; // ids of events
+  bool astray = false;             // events may be ours by the database that are not in at_work
   bool looking = false;
   bool look_again = false;
   bool attending = false;

@@ -87,6 +87,16 @@ result<std::vector<held_stripe_event>> hold_stripe_events(transaction& tx,
   return out;
 }
 
+constexpr statement release_events{"release_stripe_events", R"sql(
+  UPDATE stripe_events SET holder = NULL, next_attempt_at = $3
+  WHERE holder = $1 AND id <> ALL ($2::text[])
+)sql"};
+result<std::int64_t> release_stripe_events(transaction& tx, const std::string& holder,
+                                           const std::vector<std::string>& except, time_point now) {
+  auto released = exec(tx, release_events, holder, array_of(except), now);
+  return static_cast<std::int64_t>(released.affected_rows());
+}
+
 namespace {
 
 /// The number of the attempt tells a holder from itself at an earlier attempt.

@@ -54,6 +54,10 @@ struct held_stripe_event {
 result<std::vector<held_stripe_event>> hold_stripe_events(transaction&, const std::string& holder,
                                                           milliseconds lease, std::int64_t most,
                                                           time_point now);
+/// Lets go of what `holder` has but is not at: what it took while the database went away, so that
+/// it never learned of it, or could not give back. How many.
+result<std::int64_t> release_stripe_events(transaction&, const std::string& holder,
+                                           const std::vector<std::string>& except, time_point now);
 
 /// In the transaction of the event's effects, which must not be committed when this is refused.
 result<done> finish_stripe_event(transaction&, const held_stripe_event&, time_point now);

@@ -167,6 +167,25 @@ TEST_F(StripeEvents, KnowAHolderFromItselfAtAnEarlierAttempt) {
   EXPECT_TRUE(finish(second));
 }
 
+TEST_F(StripeEvents, AreGivenBackByANodeThatIsNotAtThem) {
+  for (auto id : {"evt_1", "evt_2", "evt_3"}) store(event(id, id));
+  auto others = hold(db, "b", noon, 1).at(0);
+  auto mine = hold(db, "a");
+  ASSERT_EQ(mine.size(), 2u);
+
+  auto release = [&](const ids& except) {
+    return must(
+        writing(db, [&](transaction& tx) { return release_stripe_events(tx, "a", except, noon); }));
+  };
+  EXPECT_EQ(release({mine[0].id}), 1);
+  EXPECT_EQ(held_ids("c"), ids{mine[1].id});
+
+  EXPECT_EQ(finish(mine[1]).error().code, errc::conflict);
+  EXPECT_TRUE(finish(mine[0]));
+  EXPECT_TRUE(finish(others));
+  EXPECT_EQ(release({}), 0);
+}
+
 TEST_F(StripeEvents, AreHeldByOneOfManyNodes) {
   for (int i = 0; i < 200; ++i)
     store(event("evt_" + std::to_string(i), "cus_" + std::to_string(i % 20), noon + 1s * (i % 7)));
