@@ -85,6 +85,30 @@ describe('a subscription', () => {
     assert.equal((await stripe.get(`/v1/subscriptions/${made.id}`)).body.status, 'active');
   });
 
+  it('has invoices that are paid, not paid, voided or written off', async (test) => {
+    const stripe = await started(test);
+    const customer = await payerOf(stripe);
+    const { body: made } = await stripe.post('/v1/subscriptions', { customer, items: PRO });
+    const draft = () => stripe.act({ invoice: { customer, subscription: made.id, amount: 8990, currency: 'brl' } });
+
+    const { id } = await draft();
+    await stripe.act({ voidInvoice: id }); // refused: it is none yet
+    assert.equal((await stripe.get(`/v1/invoices/${id}`)).body.status, 'draft');
+    const open = await stripe.act({ finalizeInvoice: id });
+    assert.deepEqual([open.status, open.currency, open.parent.subscription_details.subscription],
+      ['open', 'brl', made.id]);
+    const declined = await stripe.act({ payInvoice: { invoice: id, card: 'pm_card_chargeCustomerFail' } });
+    assert.deepEqual([declined.status, declined.attempt_count], ['open', 1]);
+    assert.equal((await stripe.act({ writeOffInvoice: id })).status, 'uncollectible');
+    assert.equal((await stripe.act({ payInvoice: { invoice: id } })).status, 'paid');
+    const other = await draft();
+    await stripe.act({ finalizeInvoice: other.id });
+    assert.equal((await stripe.act({ voidInvoice: other.id })).status, 'void');
+    for (const type of ['invoice.finalized', 'invoice.payment_failed', 'invoice.marked_uncollectible',
+      'invoice.paid', 'invoice.voided'])
+      assert.ok(stripe.eventTypes().includes(type), type);
+  });
+
   it('that is to end at the end of its period ends then', async (test) => {
     const stripe = await started(test);
     const { body: made } = await stripe.post('/v1/subscriptions', {

@@ -1,7 +1,7 @@
 import { methodFor } from './billing.mjs';
 import { complete, expire, sessionOf } from './checkout.mjs';
 import { attach, createCard, detach } from './customers.mjs';
-import { collect, createInvoice, finalize } from './invoices.mjs';
+import { annul, collect, createInvoice, finalize, writeOff } from './invoices.mjs';
 import { closeDispute, dispute, failRefund, refund } from './payments.mjs';
 import { cancel, renew } from './subscriptions.mjs';
 
@@ -75,16 +75,17 @@ export const ACTIONS = {
   closeDispute: (account, { dispute: id, status }) =>
     closeDispute(account, account.disputes.get(id), status),
 
-  /// {customer, amount, currency?, description?, status?: draft | open | paid}
+  /// {customer, amount, subscription?, currency?, description?, status?: draft | open | paid}
   invoice(
     account,
-    { customer: id, amount, currency = 'usd', description = 'Services', status = 'draft' },
+    { customer: id, amount, subscription, currency = 'usd', description = 'Services', status = 'draft' },
   ) {
     if (!Number.isInteger(amount)) throw new TypeError('an invoice needs an amount in minor units');
     const customer = account.customers.get(id);
     const period = { start: account.now, end: account.now };
     const invoice = createInvoice(account, customer, {
       lines: [{ amount, quantity: 1, description, period }],
+      subscription: subscription && account.subscriptions.get(subscription),
       currency,
       description,
     });
@@ -92,4 +93,13 @@ export const ACTIONS = {
     if (status === 'paid') collect(account, invoice, createCard(account).id);
     return invoice;
   },
+
+  finalizeInvoice: (account, id) => finalize(account, account.invoices.get(id)),
+  /// {invoice, card?}: somebody pays it, or with a card that declines fails to.
+  payInvoice(account, { invoice, card = 'pm_card_visa' }) {
+    collect(account, account.invoices.get(invoice), createCard(account, card).id);
+    return account.invoices.get(invoice);
+  },
+  voidInvoice: (account, id) => annul(account, account.invoices.get(id)),
+  writeOffInvoice: (account, id) => writeOff(account, account.invoices.get(id)),
 };

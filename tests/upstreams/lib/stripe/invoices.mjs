@@ -184,6 +184,23 @@ export function finalize(account, invoice) {
   });
 }
 
+/// Nobody is to pay it any more.
+export const annul = (account, invoice) => close(account, invoice, 'void', 'voided');
+/// It is still owed, but nothing is tried any more.
+export const writeOff = (account, invoice) =>
+  close(account, invoice, 'uncollectible', 'marked_uncollectible');
+
+function close(account, invoice, status, transition) {
+  if (!['open', 'uncollectible'].includes(invoice.status))
+    throw invalid(`You can only do this to an open invoice; this one is ${invoice.status}.`);
+  return account.update(invoice, `invoice.${transition}`, {
+    auto_advance: false,
+    next_payment_attempt: null,
+    status,
+    status_transitions: { ...invoice.status_transitions, [`${transition}_at`]: account.now },
+  });
+}
+
 /// Tries to settle an open invoice; says whether that worked. Without a working payment method it
 /// stays open.
 export function collect(account, invoice, methodId) {
