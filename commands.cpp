@@ -2,6 +2,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/reconciler.hpp"
+#include "command_support.hpp"
 #include "config/base/log.hpp"
 #include "http/routes/platform/reconciliation.hpp"
 #include "http/service.hpp"
@@ -23,20 +24,6 @@
 namespace binnacle::commands {
 namespace {
 
-int complain(const fault& f) {
-  std::cerr << "binnacle: " << f.message();
-  if (!f.detail.empty()) std::cerr << " (" << f.detail << ")";
-  std::cerr << "\n";
-  switch (f.code) {
-  case errc::bad_request:
-    return usage;
-  case errc::unavailable:
-    return unavailable;
-  default:
-    return failed;
-  }
-}
-
 std::string lower_case(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
@@ -46,49 +33,6 @@ bool is_email(const std::string& text) {
   auto at = text.find('@');
   return at != text.npos && at > 0 && at + 1 < text.size() && text.size() <= 254 &&
          text.find_first_of(" \t\r\n\"<>") == text.npos && text.rfind('@') == at;
-}
-
-/// A line on standard error that is drawn over and over; nothing when that is no terminal.
-class progress_bar {
-public:
-  explicit progress_bar(const char* unit) : unit_{unit} {}
-  void show(std::int64_t finished, std::int64_t total) {
-    if (!terminal_ || total <= 0) return;
-    constexpr std::int64_t width = 40;
-    auto filled = width * finished / total;
-    std::string bar(static_cast<std::size_t>(filled), '#');
-    bar.append(static_cast<std::size_t>(width - filled), '.');
-    std::cerr << "\r[" << bar << "] " << finished << "/" << total << " " << unit_ << std::flush;
-    drawn_ = true;
-  }
-  ~progress_bar() {
-    if (drawn_) std::cerr << "\n";
-  }
-
-private:
-  const char* unit_;
-  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-  bool drawn_ = false;
-};
-
-/// Of the operator, who is nobody's user: in the audit log without actor and address.
-result<done> note(persistence::transaction& tx, std::string action, const user_id& target,
-                  time_point now) {
-  persistence::audit_entry entry;
-  entry.action = std::move(action);
-  entry.target = target.value;
-  entry.detail = R"({"by":"command line"})";
-  return persistence::write_audit(tx, entry, now);
-}
-
-/// Opens the installation's database, brings the schema up to date, and runs `body` on it.
-int with_database(settings& config, const std::function<int(persistence::database&)>& body) {
-  auto installed = installation::open(config);
-  if (!installed) return complain(installed.error());
-  if (auto applied = persistence::migrate((*installed)->database()); !applied)
-    return complain(applied.error());
-  persistence::database db{(*installed)->database()};
-  return body(db);
 }
 
 /// Runs `body` beside the service's actors, without timers and without a listener. What is being
