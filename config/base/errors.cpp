@@ -62,6 +62,12 @@ fault bad_field(std::string field, std::string text) {
   return {errc::bad_request, std::move(text), std::move(field), {}};
 }
 
+fault bad_fields(std::vector<field_problem> all) {
+  auto out = bad_field(all.front().field, all.front().text);
+  out.fields = std::move(all);
+  return out;
+}
+
 fault internal_fault(std::string detail) { return {errc::internal, {}, {}, std::move(detail)}; }
 
 std::string to_string(const fault& f) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace binnacle {
 
@@ -52,19 +53,29 @@ const errc_row& describe(errc code);
 /// The code of an HTTP status; bad_request for a 4xx of no code, internal for all others.
 errc errc_of_status(int status);
 
+/// What is wrong with one field of a request.
+struct field_problem {
+  std::string field{};
+  std::string text{}; // public
+};
+
 /// An error on its way to a client. `text` is public and empty means the code's default sentence;
-/// `detail` is for the log only; `field` names the offending input field, if there is one.
+/// `detail` is for the log only; `field` names the offending input field, if there is one, and
+/// `fields` all of them where they are known: the first one included.
 struct fault {
   errc code = errc::internal;
   std::string text{};
   std::string field{};
   std::string detail{};
+  std::vector<field_problem> fields{};
 
   std::string_view message() const { return text.empty() ? describe(code).text : text; }
 };
 
 /// A fault of the client's making, naming the field.
 fault bad_field(std::string field, std::string text);
+/// Of several fields, at least one.
+fault bad_fields(std::vector<field_problem> all);
 /// A fault of ours: `detail` goes to the log, the client sees the default sentence.
 fault internal_fault(std::string detail);
 

@@ -68,6 +68,12 @@ const boost::json::value* json_fields::find(std::string_view name) const {
   return v && !v->is_null() ? v : nullptr;
 }
 
+void json_fields::note(fault f) {
+  field_problem one{f.field, f.text};
+  if (!problem_) problem_ = std::move(f);
+  if (!one.field.empty()) problem_->fields.push_back(std::move(one));
+}
+
 void json_fields::note(std::string_view name, std::string_view rule) {
   note(bad_field(std::string{name}, std::string{name}.append(" ").append(rule)));
 }

@@ -45,11 +45,9 @@ public:
   }
   binnacle::secret secret(std::string_view name) { return binnacle::secret{text(name)}; }
 
-  /// The first thing that was wrong.
+  /// The first thing that was wrong; its `fields` are all that were.
   const std::optional<fault>& problem() const { return problem_; }
-  void note(fault f) {
-    if (!problem_) problem_ = std::move(f);
-  }
+  void note(fault f);
 
 private:
   explicit json_fields(boost::json::object from) : from_{std::move(from)} {}
