@@ -212,7 +212,7 @@ time_point time_of(cell c) {
 }
 
 date day_of(cell c) {
-  auto out = parse_date(text_of(c));
+  auto out = parse_date(text_of(c), 1700);
   if (!out) unreadable(c, "date");
   return *out;
 }

@@ -58,7 +58,7 @@ bool skip(std::string_view& text, std::string_view any_of) {
   return true;
 }
 
-std::optional<year_month_day> take_date(std::string_view& text) {
+std::optional<year_month_day> take_date(std::string_view& text, int first_year = 1970) {
   auto y = take(text, 4);
   if (!y || !skip(text, "-")) return {};
   auto m = take(text, 2);
@@ -67,7 +67,7 @@ std::optional<year_month_day> take_date(std::string_view& text) {
   if (!d) return {};
   year_month_day out{year{*y}, month{static_cast<unsigned>(*m)}, day{static_cast<unsigned>(*d)}};
   // A time_point counts nanoseconds in 64 bits: the years that fit, and no others.
-  if (!out.ok() || *y < 1970 || *y > 2199) return {};
+  if (!out.ok() || *y < first_year || *y > 2199) return {};
   return out;
 }
 
@@ -155,8 +155,8 @@ std::optional<time_point> parse_iso(std::string_view text) {
   return sign == '+' ? out - offset : out + offset;
 }
 
-std::optional<date> parse_date(std::string_view text) {
-  auto out = take_date(text);
+std::optional<date> parse_date(std::string_view text, int first_year) {
+  auto out = take_date(text, first_year);
   return text.empty() ? out : std::nullopt;
 }
 

@@ -40,11 +40,12 @@ std::string format_iso_ms(time_point t); // 2025-02-07T03:10:02.123Z
 std::string format_iso_s(time_point t);  // 2025-02-07T03:10:02Z
 std::string format_http(time_point t);   // Fri, 07 Feb 2025 03:10:02 GMT (RFC 9110 §5.6.7)
 
-/// All three take the years 1970 to 2199 only.
-/// RFC 3339 with `Z` or a numeric offset, with or without a fraction (kept to microseconds).
+/// All three take the years 1970 to 2199 only; days may be of earlier years, from 1700 on, where
+/// the caller says so. RFC 3339 with `Z` or a numeric offset, with or without a fraction (kept to
+/// microseconds).
 std::optional<time_point> parse_iso(std::string_view text);
 /// 2025-02-07, a real calendar date.
-std::optional<date> parse_date(std::string_view text);
+std::optional<date> parse_date(std::string_view text, int first_year = 1970);
 /// 2025-02: the first instant of that month.
 std::optional<time_point> parse_month(std::string_view text);
 
