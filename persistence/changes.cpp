@@ -9,8 +9,8 @@ namespace binnacle::persistence {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 5> names{"identity", "usage", "billing", "prices",
-                                                "clusters"};
+constexpr std::array<std::string_view, topic_count> names{"identity", "usage",    "billing",
+                                                          "prices",   "clusters", "subscriber"};
 
 // PostgreSQL refuses a payload of 8,000 bytes.
 constexpr std::size_t payload_limit = 7'500;

@@ -14,12 +14,14 @@ namespace binnacle::persistence {
 
 /// What a commit changed, for whoever cached it.
 enum class topic : std::uint8_t {
-  identity, // a user's row, credentials or login sessions
-  usage,    // booked usage of a user
-  billing,  // a user's money
-  prices,   // the price list; concerns everybody
-  clusters, // cluster records; concerns everybody
+  identity,   // a user's row, credentials or login sessions
+  usage,      // booked usage of a user
+  billing,    // a user's money
+  prices,     // the price list; concerns everybody
+  clusters,   // cluster records; concerns everybody
+  subscriber, // a subscriber's data, subscriptions, orders, invoices
 };
+inline constexpr std::size_t topic_count = 6;
 
 /// A change of `what` for one user, or for everybody when `who` is empty.
 struct change {
