@@ -63,7 +63,24 @@ bool auth0_secret_given(const exchange& x, const settings& config) {
   return !wanted.empty() && constant_time_equal(x.req.at(field::auth0_secret), wanted.reveal());
 }
 
+/// Somebody may have a credential that is good at `face`.
+bool has_logins(const surface& face, const identity_settings& config) {
+  return (config.local_accounts && accepts_own(face, config)) || config.provider_logins() ||
+         std::ranges::any_of(config.issuers, [&](const auto& i) { return serves(i, face); });
+}
+
 } // namespace
+
+bool serves(const issuer_settings& issuer, const surface& face) {
+  return face.of_all_surfaces || issuer.surfaces.empty() ||
+         std::ranges::find(issuer.surfaces, face.name) != issuer.surfaces.end();
+}
+
+bool accepts_own(const surface& face, const identity_settings& config) {
+  if (face.of_all_surfaces || face.name == "gateway" || face.name == "developer") return true;
+  if (face.name == "platform" && config.provider_logins()) return false;
+  return std::ranges::none_of(config.issuers, [&](const auto& i) { return serves(i, face); });
+}
 
 bool is_unsafe(method m) {
   return m == method::post || m == method::put || m == method::patch || m == method::delete_;
@@ -110,7 +127,10 @@ std::optional<fault> check_access(const exchange& x, const persistence::user* ca
     return fault{errc::unauthenticated};
   case access::user:
   case access::admin:
-    if (!x.presented || !caller) return fault{errc::unauthenticated};
+    if (!x.presented || !caller) {
+      if (has_logins(*x.matched->face, app.config.identity)) return fault{errc::unauthenticated};
+      return fault{errc::unavailable, "Authentication is not configured", {}, {}};
+    }
     if (caller->status == "deleted") return forbidden("Account has been deleted", "deleted user");
     if (caller->status != "active") return forbidden("Account is suspended", "suspended user");
     if (x.matched->who == access::admin && !caller->is_admin)

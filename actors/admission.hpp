@@ -11,8 +11,15 @@
 
 namespace binnacle {
 
-/// A fault when `x` must not pass: 401 without a good credential, 403 for a suspended or deleted
-/// user or one who is no admin. `caller` is null for anonymous requests.
+/// Tokens of the issuer are good at `face`.
+bool serves(const issuer_settings& issuer, const surface& face);
+/// Our own tokens and the login sessions of local accounts are good at `face`: where those accounts
+/// are, and wherever no other issuer is configured.
+bool accepts_own(const surface& face, const identity_settings& config);
+
+/// A fault when `x` must not pass: 401 without a good credential (503 where nobody can have one,
+/// for want of an issuer and of local accounts), 403 for a suspended or deleted user or one who is
+/// no admin. `caller` is null for anonymous requests.
 std::optional<fault> check_access(const exchange& x, const persistence::user* caller,
                                   const services& app);
 

@@ -144,6 +144,8 @@ struct credential {
   kind what = kind::own_token;
   user_id who{};
   std::string issuer{};
+  std::string subject{};            // external tokens: whom the issuer names
+  std::string email{};              // external tokens: as claimed, verified or not; lower case
   std::int64_t session_version = 0; // own tokens and cookies: must equal the user's
   std::string cookie_digest{};
   time_point expires_at{};

@@ -1,5 +1,6 @@
 #include "actors/identity.hpp"
 
+#include "actors/admission.hpp"
 #include "actors/async.hpp"
 #include "actors/issuer_keys.hpp"
 #include "actors/mailboxes.hpp"
@@ -70,28 +71,12 @@ struct identity_state : actor_scope<identity_actor::base> {
   void examine_token(ticket t, std::string_view token) {
     auto preview = integrations::preview_token(token);
     if (!preview) return pass(std::move(t), nullptr);
-    auto surface_name = t->matched->face->name;
-    auto serves = [&](const issuer_settings& i) {
-      return t->matched->face->of_all_surfaces || i.surfaces.empty() ||
-             std::ranges::find(i.surfaces, surface_name) != i.surfaces.end();
-    };
-    if (preview->issuer == own.issuer && accepts_own(*t->matched->face))
+    if (preview->issuer == own.issuer && accepts_own(*t->matched->face, app->config.identity))
       return accept_own(std::move(t), token);
     for (std::size_t i = 0; i < issuers.size(); ++i)
-      if (issuers[i].is.issuer == preview->issuer && serves(issuers[i].is))
+      if (issuers[i].is.issuer == preview->issuer && serves(issuers[i].is, *t->matched->face))
         return accept_external(std::move(t), i, *preview, token);
     pass(std::move(t), nullptr);
-  }
-
-  /// Our own tokens and the login sessions of local accounts are good where those accounts are, and
-  /// wherever no other issuer is configured.
-  bool accepts_own(const surface& face) const {
-    if (face.of_all_surfaces || face.name == "gateway" || face.name == "developer") return true;
-    if (face.name == "platform" && app->config.identity.provider_logins()) return false;
-    return std::ranges::none_of(issuers, [&](const trusted_issuer& i) {
-      return i.is.surfaces.empty() ||
-             std::ranges::find(i.is.surfaces, face.name) != i.is.surfaces.end();
-    });
   }
 
   void accept_own(ticket t, std::string_view token) {
@@ -162,6 +147,8 @@ struct identity_state : actor_scope<identity_actor::base> {
       found->what = credential::kind::external_token;
       found->who = std::move(who);
       found->issuer = claims.issuer;
+      found->subject = std::move(claims.subject);
+      found->email = std::move(claims.email);
       found->expires_at = claims.expires_at;
       pass(std::move(t), std::move(found));
     } catch (const std::exception& e) {
@@ -233,7 +220,7 @@ struct identity_state : actor_scope<identity_actor::base> {
         co_return;
       }
       const auto& face = *t->matched->face;
-      if ((*login)->surface != face.name && !accepts_own(face)) {
+      if ((*login)->surface != face.name && !accepts_own(face, app->config.identity)) {
         pass(std::move(t), nullptr);
         co_return;
       }

@@ -24,7 +24,7 @@
 namespace binnacle {
 namespace {
 
-constexpr std::size_t topics = 5;
+constexpr std::size_t topics = persistence::topic_count;
 /// Answers kept per session; a dashboard asks for a handful of summaries.
 constexpr std::size_t most_cached = 16;
 /// Windows at least this long are saved while in use too, so that a crash does not hand out a
@@ -262,7 +262,7 @@ struct session_state : actor_scope<session_actor::base> {
         refused = check_access(x, caller(), *app);
         break;
       }
-      if (refused) return refuse(x, *refused, limit);
+      if (refused) return refuse(x, *refused, limit ? limit : standing_of(x, now));
     }
     if (known) x.answered_for = known->who.id;
     if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
@@ -316,6 +316,16 @@ struct session_state : actor_scope<session_actor::base> {
     if (verdict.admitted) return {};
     rejections(of).Increment();
     return fault{errc::rate_limited, {}, {}, {}};
+  }
+
+  /// For a request that is refused before it counts.
+  std::optional<limit_report> standing_of(const exchange& x, time_point now) {
+    auto of = x.matched->limit;
+    if (of == limit_class::none || limits_forgeries_only(x.matched->who)) return {};
+    const auto& limit = app->config.limits[static_cast<std::size_t>(of)];
+    auto said = window_of(of).peek(limit, now);
+    said.admitted = true; // as far as the limit goes
+    return report_of(of, limit, said, now);
   }
 
   sliding_window& window_of(limit_class wanted) {

@@ -51,6 +51,17 @@ sliding_window::verdict sliding_window::admit(const rate_limit& limit, time_poin
   return out;
 }
 
+sliding_window::verdict sliding_window::peek(const rate_limit& limit, time_point now) const {
+  auto copy = *this;
+  auto out = copy.admit(limit, now);
+  if (!out.admitted) return out;
+  ++out.remaining;
+  auto whole = expired(limit, now);
+  out.reset_after =
+      whole ? milliseconds{0} : std::chrono::ceil<milliseconds>(expires_at(limit) - now);
+  return out;
+}
+
 void sliding_window::take_back() {
   if (!marks_.empty() && --marks_.back().count == 0) marks_.pop_back();
 }

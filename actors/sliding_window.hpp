@@ -32,6 +32,9 @@ public:
   /// by more than a clock correction; an earlier `now` is treated as the latest one seen.
   verdict admit(const rate_limit& limit, time_point now);
 
+  /// Where it stands, with nothing counted.
+  verdict peek(const rate_limit& limit, time_point now) const;
+
   /// The newest admission is not to count after all.
   void take_back();
 
