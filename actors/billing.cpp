@@ -112,6 +112,9 @@ struct billing_state : actor_scope<billing_actor::base> {
                                 .email = known.who.email,
                                 .name = known.who.name,
                                 .notes = {{"user_id", known.who.id.value}}};
+    auto auth0 = std::ranges::find(known.identities, app->config.identity.auth0_issuer(),
+                                   &persistence::login_identity::issuer);
+    if (auth0 != known.identities.end()) wanted.notes["auth0_id"] = auth0->subject;
     // The user is the occasion: there is one customer of theirs until it is deleted at Stripe.
     auto purpose = known.who.id.value;
     if (known.former_customers > 0)
@@ -206,6 +209,8 @@ result<billing_record> find_billing_record(transaction& tx, const user_id& who, 
   if (!customer) return customer.error();
   auto former = persistence::former_stripe_customers(tx, who);
   if (!former) return former.error();
+  auto identities = persistence::identities_of(tx, who);
+  if (!identities) return identities.error();
   auto known = persistence::subscriptions_of(tx, who);
   if (!known) return known.error();
   auto prices = persistence::usage_prices(tx, now);
@@ -216,6 +221,7 @@ result<billing_record> find_billing_record(transaction& tx, const user_id& who, 
                         .customer = std::move(*customer),
                         .usage = billing_one(*known),
                         .former_customers = *former,
+                        .identities = std::move(*identities),
                         .prices = std::move(*prices),
                         .as_of = *as_of};
 }

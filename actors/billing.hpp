@@ -27,8 +27,9 @@ struct billing_record {
   std::optional<persistence::stripe_customer> customer{};
   std::optional<persistence::subscription> usage{}; // one that bills, if there is one
   std::int64_t former_customers = 0;                // that were deleted at Stripe
-  std::vector<std::string> prices{};                // what a usage subscription consists of now
-  time_point as_of{}; // by the database's clock: what Stripe is asked next is newer
+  std::vector<persistence::login_identity> identities{};
+  std::vector<std::string> prices{}; // what a usage subscription consists of now
+  time_point as_of{};                // by the database's clock: what Stripe is asked next is newer
 };
 result<billing_record> find_billing_record(persistence::transaction&, const user_id&,
                                            time_point now);

@@ -5,6 +5,7 @@
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
 #include "persistence/database.hpp"
+#include "persistence/health_checks.hpp"
 
 #include <algorithm>
 #include <caf/actor_system.hpp>

@@ -147,9 +147,11 @@ using mailer_actor = caf::typed_actor<
 
 /// Who belongs to which team: the changes of one team are made one after another. What went wrong
 /// stands in the replies' outcomes; removing somebody is errc::not_found for who is no member.
-using team_actor = caf::typed_actor<caf::replies_to<invite_member>::with<invited_member>,
-                                    caf::replies_to<join_team>::with<joined_team>,
-                                    caf::replies_to<remove_member>::with<removed_member>>;
+using team_actor =
+    caf::typed_actor<caf::replies_to<invite_member>::with<invited_member>,
+                     caf::replies_to<join_team>::with<joined_team>,
+                     caf::replies_to<remove_member>::with<removed_member>,
+                     caf::replies_to<give_promised_roles>::with<promised_roles_given>>;
 
 /// Listens for committed changes and tells the front end; publishes whether it is listening.
 using notifier_actor = caf::typed_actor<caf::reacts_to<caf::tick_atom>>;

@@ -322,6 +322,12 @@ struct remove_member {
   std::string address{};
 };
 struct removed_member {};
+/// Give a member the roles in the owner's projects that joining has promised (teams.hpp).
+struct give_promised_roles {
+  user_id member{};
+};
+/// They are given, or what went wrong is noted and they are still promised.
+struct promised_roles_given {};
 
 template <class I>
 typename I::result_type inspect(I& f, changed&) {
@@ -476,6 +482,14 @@ template <class I>
 typename I::result_type inspect(I& f, removed_member&) {
   return f(caf::meta::type_name("removed_member"));
 }
+template <class I>
+typename I::result_type inspect(I& f, give_promised_roles& x) {
+  return f(caf::meta::type_name("give_promised_roles"), x.member.value);
+}
+template <class I>
+typename I::result_type inspect(I& f, promised_roles_given&) {
+  return f(caf::meta::type_name("promised_roles_given"));
+}
 
 } // namespace binnacle
 
@@ -563,6 +577,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(binnacle, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(binnacle, (binnacle::joined_team))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::remove_member))
   CAF_ADD_TYPE_ID(binnacle, (binnacle::removed_member))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::give_promised_roles))
+  CAF_ADD_TYPE_ID(binnacle, (binnacle::promised_roles_given))
 
 CAF_END_TYPE_ID_BLOCK(binnacle)
 

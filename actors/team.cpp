@@ -309,6 +309,46 @@ struct team_state : actor_scope<team_actor::base> {
     co_return done{};
   }
 
+  /// What a reported login had promised (join_if_invited).
+  struct promise_kept {
+    result<done> made{fault{}};
+  };
+
+  detached_frame serve(caf::typed_response_promise<promised_roles_given> reply,
+                       give_promised_roles asked) {
+    auto promised = co_await find_promise(asked.member);
+    if (promised && *promised) {
+      auto kept = co_await in_turn<promise_kept>((*promised)->owner, &team_state::keep_promise,
+                                                 asked.member);
+      if (!kept.made)
+        log::warn("promised roles not settled",
+                  {{"member", asked.member.value}, {"why", to_string(kept.made.error())}});
+    }
+    reply.deliver(promised_roles_given{});
+  }
+
+  task<promise_kept> keep_promise(user_id member) {
+    promise_kept out{done{}};
+    // As it is in this turn: the one before may have kept it.
+    auto promised = co_await find_promise(member);
+    if (!promised || !*promised) co_return out;
+    joined in{.owner = (*promised)->owner, .cluster_assigned = true, .role = (*promised)->role};
+    joining given;
+    co_await give_roles(member, in, given);
+    auto failure = given.warning;
+    for (const auto& e : given.project_errors) failure.append(failure.empty() ? "" : "; ") += e;
+    auto body =
+        bind_sql(persistence::settle_promised_roles, member, std::move(failure), app->time->now());
+    out.made = co_await stored<done>(access::write, std::move(body));
+    co_return out;
+  }
+
+  task<result<std::optional<persistence::promised_roles>>> find_promise(user_id member) {
+    auto body = bind_sql(persistence::find_promised_roles, std::move(member));
+    co_return co_await stored<std::optional<persistence::promised_roles>>(access::read,
+                                                                          std::move(body));
+  }
+
   // -- leaving ----------------------------------------------------------------------------------
 
   struct removal {
@@ -345,6 +385,7 @@ team_actor::behavior_type team(team_actor::stateful_pointer<team_state> self, se
       [self](const invite_member& m) { return self->state.begin<invited_member>(m.what); },
       [self](const join_team& m) { return self->state.begin<joined_team>(m.what); },
       [self](const remove_member& m) { return self->state.begin<removed_member>(m); },
+      [self](const give_promised_roles& g) { return self->state.begin<promised_roles_given>(g); },
   };
 }
 
@@ -431,6 +472,9 @@ result<std::optional<joined>> join_if_invited(transaction& tx, const user_id& wh
   if (!*invite) return std::optional<joined>{}; // withdrawn meanwhile
   auto in = join(tx, *invite, who, address, now);
   if (!in) return in.error();
+  if (in->auto_assign && in->cluster_assigned)
+    if (auto promised = persistence::promise_roles(tx, who, now); !promised)
+      return promised.error();
   return std::optional{std::move(*in)};
 }
 

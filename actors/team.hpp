@@ -75,7 +75,7 @@ struct joined {
 };
 result<joined> join_by_invite(persistence::transaction&, const joining_request&, time_point now);
 /// For a new user whose issuer vouches for the address: joins by the newest open invitation of it,
-/// if there is one.
+/// if there is one. Roles that come with it are promised (teams.hpp): give_promised_roles.
 result<std::optional<joined>> join_if_invited(persistence::transaction&, const user_id& who,
                                               const std::string& email, const std::string& address,
                                               time_point now);

@@ -71,14 +71,6 @@ result<done> fail_account(transaction&, const held_account&, const std::string& 
 /// Rows that wait, for the metrics.
 result<std::int64_t> count_accounts(transaction&);
 
-// -- what somebody should look at ----------------------------------------------------------------
-
-/// One is open per user and kind; more of the same only bring it up to date.
-result<done> note_health_failure(transaction&, const user_id&, const std::string& check_type,
-                                 const std::string& message, time_point now);
-result<done> resolve_health_failure(transaction&, const user_id&, const std::string& check_type,
-                                    const std::string& notes, time_point now);
-
 // -- roles in projects ---------------------------------------------------------------------------
 
 struct project_role {

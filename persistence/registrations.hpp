@@ -24,8 +24,9 @@ struct reported_login {
 
 struct noted_login {
   user_id who{};
-  bool fresh = false; // the user is new
-  bool pays = false;  // and should have a customer at Stripe: no team member, not deleted
+  bool fresh = false;          // the user is new
+  bool promised_roles = false; // as a new team member (teams.hpp)
+  bool pays = false;           // and should have a customer at Stripe: no team member, not deleted
 };
 
 /// The same report again changes nothing but the time of the last login. A new user pays afterwards

@@ -1,8 +1,12 @@
 #include "persistence/teams.hpp"
 
+#include "persistence/health_checks.hpp"
 #include "persistence/sql.hpp"
 
 namespace binnacle::persistence {
+
+#define ROLES_CHECK "team_projects" // of health_check_failures
+
 namespace {
 
 team_person person_of(const pqxx::row& row) {
@@ -85,7 +89,34 @@ result<done> remove_team_member(transaction& tx, const user_id& owner, const use
   if (exec(tx, leave_owner, owner, member, now).affected_rows() == 0)
     return missing("Team member not found");
   touch_team(tx, owner, member);
-  return done{};
+  return resolve_health_failure(tx, member, ROLES_CHECK, "No member any more", now);
+}
+
+// -- roles in the owner's projects ---------------------------------------------------------------
+
+result<done> promise_roles(transaction& tx, const user_id& member, time_point now) {
+  return note_health_failure(tx, member, ROLES_CHECK, "The roles have not been given yet", now);
+}
+
+constexpr statement find_promise{"find_promised_roles", R"sql(
+  SELECT i.account_owner_id, i.project_role
+  FROM users u JOIN team_invites i
+    ON i.accepted_by_user_id = u.id AND i.account_owner_id = u.account_owner_id
+  WHERE u.id = $1 AND EXISTS (
+    SELECT FROM health_check_failures f
+    WHERE f.user_id = u.id AND f.resolved_at IS NULL AND f.check_type = ')sql" ROLES_CHECK R"sql(')
+  ORDER BY i.accepted_at DESC LIMIT 1
+)sql"};
+result<std::optional<promised_roles>> find_promised_roles(transaction& tx, const user_id& member) {
+  auto rows = exec(tx, find_promise, member);
+  if (rows.empty()) return std::optional<promised_roles>{};
+  return std::optional{promised_roles{{text_of(rows[0][0])}, text_of(rows[0][1])}};
+}
+
+result<done> settle_promised_roles(transaction& tx, const user_id& member,
+                                   const std::string& failure, time_point now) {
+  if (failure.empty()) return resolve_health_failure(tx, member, ROLES_CHECK, "Given", now);
+  return note_health_failure(tx, member, ROLES_CHECK, failure, now);
 }
 
 // -- invitations ---------------------------------------------------------------------------------

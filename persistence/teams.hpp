@@ -43,6 +43,20 @@ result<done> add_team_member(transaction&, const user_id& owner, const user_id& 
 result<done> remove_team_member(transaction&, const user_id& owner, const user_id& member,
                                 time_point now);
 
+// -- roles in the owner's projects ---------------------------------------------------------------
+
+/// What a new member was promised and has not been given yet. It stands in health_check_failures
+/// (check "team_projects") from the commit of the joining on, so that a crash forgets nothing.
+struct promised_roles {
+  user_id owner{};
+  std::string role{};
+};
+result<done> promise_roles(transaction&, const user_id& member, time_point now);
+result<std::optional<promised_roles>> find_promised_roles(transaction&, const user_id& member);
+/// `failure`: empty when they were given.
+result<done> settle_promised_roles(transaction&, const user_id& member, const std::string& failure,
+                                   time_point now);
+
 // -- invitations ---------------------------------------------------------------------------------
 
 struct team_invite {

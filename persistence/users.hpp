@@ -65,6 +65,13 @@ struct external_identity {
 result<user_id> resolve_identity(transaction&, const external_identity&, const user_id& fresh_id,
                                  time_point now);
 
+/// What logs in as a user, the oldest first.
+struct login_identity {
+  std::string issuer{};
+  std::string subject{};
+};
+result<std::vector<login_identity>> identities_of(transaction&, const user_id&);
+
 /// Stores the new hash and raises session_version, which ends every cookie and token of the user.
 result<done> change_password(transaction&, const user_id&, const std::string& new_hash,
                              time_point now);

@@ -54,4 +54,13 @@ result<user_id> resolve_identity(transaction& tx, const external_identity& who,
   return out;
 }
 
+constexpr statement all_identities{"identities_of", R"sql(
+  SELECT issuer, subject FROM identities WHERE user_id = $1 ORDER BY created_at, issuer, subject
+)sql"};
+result<std::vector<login_identity>> identities_of(transaction& tx, const user_id& who) {
+  std::vector<login_identity> out;
+  for (auto row : exec(tx, all_identities, who)) out.push_back({text_of(row[0]), text_of(row[1])});
+  return out;
+}
+
 } // namespace binnacle::persistence

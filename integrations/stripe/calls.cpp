@@ -127,6 +127,12 @@ call get_customer(std::string_view customer) {
   return get(at("/v1/customers", customer), {}, customer);
 }
 
+call list_customers(std::string_view email, int limit) {
+  form f;
+  f.add("email", email).add("limit", limit);
+  return get("/v1/customers", std::move(f), {});
+}
+
 call list_payment_methods(std::string_view customer, std::string_view type) {
   form f;
   f.add("customer", customer).add_given("type", type);

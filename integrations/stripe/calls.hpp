@@ -81,6 +81,8 @@ struct new_customer {
 };
 call create_customer(const new_customer&, std::string_view purpose);
 call get_customer(std::string_view customer);
+/// With exactly this address, newest first; those that were deleted are not among them.
+call list_customers(std::string_view email, int limit = 10);
 /// `type`: "card" or empty for all.
 call list_payment_methods(std::string_view customer, std::string_view type = "card");
 

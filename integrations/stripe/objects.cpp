@@ -433,6 +433,9 @@ result<list<reversal>> read_refunds(std::string_view json) {
 result<list<reversal>> read_disputes(std::string_view json) {
   return document(json, list_of<reversal, dispute_of>);
 }
+result<list<customer>> read_customers(std::string_view json) {
+  return document(json, list_of<customer, customer_of>);
+}
 result<list<subscription>> read_subscriptions(std::string_view json) {
   return document(json, list_of<subscription, subscription_of>);
 }

@@ -170,6 +170,7 @@ result<meter_event> read_meter_event(std::string_view json);
 /// Also of a webhook's raw body, once its signature has been verified.
 result<event> read_event(std::string_view json);
 
+result<list<customer>> read_customers(std::string_view json);
 result<list<checkout_session>> read_checkouts(std::string_view json);
 result<list<reversal>> read_refunds(std::string_view json);
 result<list<reversal>> read_disputes(std::string_view json);

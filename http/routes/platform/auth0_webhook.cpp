@@ -1,5 +1,5 @@
+#include "actors/stripe_adoption.hpp"
 #include "actors/team.hpp"
-#include "config/base/log.hpp"
 #include "config/base/text.hpp"
 #include "http/routes/body.hpp"
 #include "http/routes/platform/handlers.hpp"
@@ -47,7 +47,11 @@ result<persistence::noted_login> note_login(persistence::transaction& tx,
                                             const persistence::reported_login& login,
                                             const user_id& fresh, time_point now) {
   auto noted = persistence::record_reported_login(tx, login, fresh, now);
-  if (!noted || !noted->fresh || login.email_refuted) return noted;
+  if (!noted) return noted;
+  auto promised = persistence::find_promised_roles(tx, noted->who);
+  if (!promised) return promised.error();
+  noted->promised_roles = promised->has_value();
+  if (!noted->fresh || login.email_refuted) return noted;
   auto user = persistence::find_user(tx, noted->who);
   if (!user) return user.error();
   if (!*user || (*user)->email != login.email) return noted; // another has the address
@@ -56,6 +60,7 @@ result<persistence::noted_login> note_login(persistence::transaction& tx,
   if (!*joined) return noted;
   if (auto done = persistence::stop_paying(tx, noted->who); !done) return done.error();
   noted->pays = false;
+  noted->promised_roles = (*joined)->auto_assign;
   return noted;
 }
 
@@ -67,13 +72,14 @@ task<result<response>> post_auth0_webhook(context& ctx) {
   auto fresh = make_id<user_id>("usr_", ctx.now());
   auto noted = co_await ctx.write(note_login, *login, fresh, ctx.now());
   if (!noted) co_return noted.error();
+  // What fails from here on is noted, and tried again at the next login: this one must not fail.
   if (noted->pays && ctx.app.config.stripe.configured()) {
-    // A customer that cannot be made now is made at the next login: this one must not fail for it.
-    ensure_customer asked{noted->who};
-    auto customer = co_await ctx.ask<customer_account>(ctx.app.billing, asked, reserve);
-    if (!customer)
-      log::warn("no Stripe customer at login",
-                {{"user", noted->who.value}, {"why", to_string(customer.error())}});
+    stripe_claim claim{noted->who, login->subject, login->email_verified ? login->email : ""};
+    co_await check_stripe_account(ctx, std::move(claim), reserve);
+  }
+  if (noted->promised_roles) {
+    give_promised_roles asked{noted->who};
+    co_await ctx.ask<promised_roles_given>(ctx.app.team, asked, reserve);
   }
   co_return written({{"success", true}});
 }
