@@ -105,17 +105,43 @@ struct provider_state : actor_scope<login_provider_actor::base> {
                                           what.verifier, is.auth0_timeout);
     auto answer = co_await called(std::move(call), false);
     if (!answer) co_return out_of_reach(answer.error());
-    auto token = integrations::read_id_token(*answer);
-    if (!token && token.error().code == errc::unauthenticated) co_return token.error();
-    if (!token) {
-      log::error("login provider gives no ID token", {{"why", token.error().detail}});
-      co_return out_of_reach(token.error());
+    auto tokens = integrations::read_tokens(*answer);
+    if (!tokens && tokens.error().code == errc::unauthenticated) co_return tokens.error();
+    if (!tokens) {
+      log::error("login provider gives no ID token", {{"why", tokens.error().detail}});
+      co_return out_of_reach(tokens.error());
     }
-    co_return co_await verified(from, std::move(*token), std::move(what.nonce));
+    auto claims = co_await verified(from, std::move(tokens->id_token), std::move(what.nonce));
+    if (claims && !claims->email_judged)
+      claims = co_await completed(from, std::move(*claims), std::move(tokens->access_token));
+    if (!claims) co_return claims.error();
+    co_return redeemed_login{std::make_shared<const token_claims>(std::move(*claims))};
   }
 
-  task<result<redeemed_login>> verified(std::shared_ptr<const login_provider> from,
-                                        std::string token, std::string nonce) {
+  /// With what the provider keeps out of its ID tokens (OpenID Connect Core §5.4). Without an
+  /// answer there is no login: at its first sight a user would be one without an email, for ever.
+  task<result<token_claims>> completed(std::shared_ptr<const login_provider> from,
+                                       token_claims claims, secret access_token) {
+    if (from->userinfo_endpoint.empty() || access_token.empty()) co_return claims;
+    auto call = integrations::ask_userinfo(*from, access_token, is.auth0_timeout);
+    auto answer = co_await called(std::move(call), true);
+    if (!answer) co_return out_of_reach(answer.error());
+    auto told = integrations::read_userinfo(*answer, claims.subject);
+    if (!told && told.error().code == errc::unauthenticated) co_return told.error();
+    if (!told) {
+      log::error("login provider does not say who it is", {{"why", told.error().detail}});
+      co_return out_of_reach(told.error());
+    }
+    if (!told->email.empty()) {
+      claims.email = std::move(told->email);
+      claims.email_verified = told->email_verified;
+    }
+    if (claims.name.empty()) claims.name = std::move(told->name);
+    co_return claims;
+  }
+
+  task<result<token_claims>> verified(std::shared_ptr<const login_provider> from, std::string token,
+                                      std::string nonce) {
     auto preview = integrations::preview_token(token);
     if (!preview) co_return refused("no compact JWS");
     auto with = co_await keys_with(from->keys_url, preview->kid);
@@ -133,7 +159,7 @@ struct provider_state : actor_scope<login_provider_actor::base> {
       co_return refused("it was given to another client");
     // Bearer tokens of the same provider name it like this, and are the same person's.
     claims->issuer = is.auth0_issuer();
-    co_return redeemed_login{std::make_shared<const token_claims>(std::move(*claims))};
+    co_return std::move(*claims);
   }
 
   task<result<std::shared_ptr<const key_set>>> keys_with(std::string url, std::string kid) {

@@ -3,7 +3,6 @@
 #include "config/base/json.hpp"
 #include "integrations/encoding.hpp"
 #include "integrations/stripe/form.hpp"
-#include "integrations/tokens.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -74,11 +73,13 @@ result<login_provider> read_login_provider(std::string_view document, std::strin
   out.authorization_endpoint = text_member(from, "authorization_endpoint");
   out.token_endpoint = text_member(from, "token_endpoint");
   out.keys_url = text_member(from, "jwks_uri");
+  out.userinfo_endpoint = text_member(from, "userinfo_endpoint");
   out.end_session_endpoint = text_member(from, "end_session_endpoint");
   if (without_slash(out.issuer) != without_slash(issuer_url)) return wrong("it is another issuer");
   for (const auto* url : {&out.authorization_endpoint, &out.token_endpoint, &out.keys_url})
     if (!is_endpoint(*url, out.issuer)) return wrong("an endpoint is missing or not secure");
-  if (!is_endpoint(out.end_session_endpoint, out.issuer)) out.end_session_endpoint.clear();
+  for (auto* url : {&out.userinfo_endpoint, &out.end_session_endpoint})
+    if (!is_endpoint(*url, out.issuer)) url->clear();
   auto signs = [&](std::string_view algorithm) {
     return lists(from, "id_token_signing_alg_values_supported", algorithm, algorithm == "RS256");
   };
@@ -133,7 +134,7 @@ http_call redeem_code(const login_provider& provider, const login_client& client
   return out;
 }
 
-result<std::string> read_id_token(const http_answer& answer) {
+result<login_tokens> read_tokens(const http_answer& answer) {
   auto parsed = json::parse(answer.body);
   if (!parsed || !parsed->is_object())
     return wrong("its token endpoint answers " + std::to_string(answer.status) + " without JSON");
@@ -144,9 +145,29 @@ result<std::string> read_id_token(const http_answer& answer) {
       return fault{errc::unauthenticated, {}, {}, "login provider: the code is no good"};
     return wrong("its token endpoint answers " + std::to_string(answer.status) + " " + code);
   }
-  auto token = text_member(from, "id_token");
-  if (token.empty()) return wrong("its token endpoint gives no ID token");
-  return token;
+  login_tokens out{text_member(from, "id_token"), secret{text_member(from, "access_token")}};
+  if (out.id_token.empty()) return wrong("its token endpoint gives no ID token");
+  return out;
+}
+
+http_call ask_userinfo(const login_provider& provider, const secret& access_token,
+                       std::chrono::milliseconds deadline) {
+  http_call out;
+  out.url = provider.userinfo_endpoint;
+  out.headers = {{"Accept", "application/json"}};
+  out.bearer = access_token;
+  out.deadline = deadline;
+  out.max_body = largest_document;
+  return out;
+}
+
+result<token_claims> read_userinfo(const http_answer& answer, std::string_view subject) {
+  if (answer.status != 200)
+    return wrong("its userinfo endpoint answers " + std::to_string(answer.status));
+  auto out = read_userinfo(answer.body);
+  if (out && out->subject != subject)
+    return fault{errc::unauthenticated, {}, {}, "login provider: the userinfo is another's"};
+  return out;
 }
 
 std::string end_session_url(const login_provider& provider, const login_client& client,

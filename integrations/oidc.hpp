@@ -1,12 +1,13 @@
 /// OpenID Connect for browsers: an authorization code with PKCE, traded for an ID token. Pure
 /// functions over calls and answers; who makes the calls is actors/login_provider.hpp.
-/// Sources: OpenID Connect Core 1.0 §3.1, Discovery 1.0 §4, RP-Initiated Logout 1.0 §2; RFC 6749
-/// §4.1; RFC 7636 (PKCE); RFC 9700 (best practices).
+/// Sources: OpenID Connect Core 1.0 §3.1 and §5.3, Discovery 1.0 §4, RP-Initiated Logout 1.0 §2;
+/// RFC 6749 §4.1; RFC 7636 (PKCE); RFC 9700 (best practices).
 #pragma once
 
 #include "config/base/errors.hpp"
 #include "config/base/secret.hpp"
 #include "integrations/http_client.hpp"
+#include "integrations/tokens.hpp"
 
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct login_provider {
   std::string authorization_endpoint{};
   std::string token_endpoint{};
   std::string keys_url{};
+  std::string userinfo_endpoint{};    // empty: none
   std::string end_session_endpoint{}; // empty: none
   std::string algorithm = "RS256";    // of its ID tokens
   bool secret_in_header = true;       // client_secret_basic, else client_secret_post
@@ -51,9 +53,19 @@ std::string authorization_url(const login_provider&, const login_client&,
 http_call redeem_code(const login_provider&, const login_client&, std::string_view code,
                       std::string_view redirect_uri, std::string_view verifier,
                       std::chrono::milliseconds deadline);
-/// The ID token of an answer to `redeem_code`. unauthenticated: the code is no good;
-/// upstream_failed for all else, our own credentials being refused included.
-result<std::string> read_id_token(const http_answer& answer);
+struct login_tokens {
+  std::string id_token{};
+  secret access_token{}; // empty: none
+};
+/// Of an answer to `redeem_code`. unauthenticated: the code is no good; upstream_failed for all
+/// else, our own credentials being refused and a missing ID token included.
+result<login_tokens> read_tokens(const http_answer& answer);
+
+/// What an ID token leaves out, a provider may tell whoever has the access token.
+http_call ask_userinfo(const login_provider&, const secret& access_token,
+                       std::chrono::milliseconds deadline);
+/// unauthenticated: it is another's than the ID token (§5.3.2); upstream_failed for all else.
+result<token_claims> read_userinfo(const http_answer& answer, std::string_view subject);
 
 /// Where the browser is sent to log out of the provider as well; it comes back to `return_to`, if
 /// the provider knows that address. Only with an end_session_endpoint.

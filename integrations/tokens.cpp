@@ -126,6 +126,7 @@ token_claims read_claims(const bj::object& from) {
   const auto* verified = from.if_contains("email_verified");
   out.email_verified = verified && !out.email.empty() &&
                        (*verified == true || (verified->is_string() && *verified == "true"));
+  out.email_judged = verified && !out.email.empty();
   out.name = clean_text(from, "name");
   out.kind = clean_text(from, "typ");
   out.nonce = clean_text(from, "nonce");
@@ -172,6 +173,13 @@ result<token_claims> verify_token(std::string_view token, const issuer_settings&
   if (claims.subject.empty() || characters(claims.subject) > longest_subject)
     return refused("bad subject");
   return claims;
+}
+
+result<token_claims> read_userinfo(std::string_view text) {
+  auto parsed = json::parse(text);
+  if (!parsed || !parsed->is_object())
+    return fault{errc::upstream_failed, {}, {}, "userinfo: no JSON object"};
+  return read_claims(parsed->get_object());
 }
 
 seconds keys_lifetime(std::string_view cache_control) {

@@ -48,6 +48,7 @@ struct token_claims {
   std::string subject{}; // 1..255 characters
   std::string email{};   // lower case; empty: none
   bool email_verified = false;
+  bool email_judged = false; // it says of `email` whether it is verified
   std::string name{};
   std::string kind{};               // our own tokens: "access"
   std::int64_t session_version = 0; // our own tokens
@@ -63,6 +64,10 @@ struct token_claims {
 result<token_claims> verify_token(std::string_view token, const issuer_settings& issuer,
                                   const key_set& keys, time_point now,
                                   std::chrono::milliseconds leeway);
+
+/// The claims of a UserInfo answer in JSON (OpenID Connect Core 1.0 §5.3.2), of which nothing is
+/// verified here. upstream_failed when it is no object.
+result<token_claims> read_userinfo(std::string_view json);
 
 /// Our own RSA key (2048 bits, RS256). Thread-safe.
 class signing_key {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { startProvider } from '../upstreams/lib/openid.mjs';
+import { goThrough, startProvider } from '../upstreams/lib/openid.mjs';
 import { expect, freePort, startService, until } from './harness.mjs';
 
 const SECRET = 'a secret: with/odd characters & 100%';
@@ -38,21 +38,7 @@ after(() => Promise.all([service?.stop(), provider?.close()]));
 const login = (browser, query = '') => browser.call('GET', `/api/auth/login${query}`);
 const paramsOf = (answer) => new URL(answer.headers.location).searchParams;
 
-/// What a browser does at the provider until that sends it back: the path and query it comes with.
-async function atProvider(location, jar = {}) {
-  for (let url = location; ;) {
-    const cookie = Object.entries(jar).map(([name, value]) => `${name}=${value}`).join('; ');
-    const answer = await fetch(url, { redirect: 'manual', headers: { cookie } });
-    for (const line of answer.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      if (value) jar[name] = value;
-      else delete jar[name];
-    }
-    assert.ok([302, 303].includes(answer.status), `${url}: ${answer.status} ${await answer.text()}`);
-    url = new URL(answer.headers.get('location'), url).href;
-    if (url.startsWith(base)) return url.slice(base.length);
-  }
-}
+const atProvider = (location) => goThrough(location, base);
 
 /// A login to its end; the browser's jar then has the session.
 async function loggedIn(who, query = '') {
@@ -137,6 +123,82 @@ test('a suspended user is not let in', async () => {
   assert.equal(again.jar.appSession, undefined);
   await until('the old session is locked too', async () => (await usage(browser)).status === 403);
 });
+
+// -- claims that are kept out of the ID token -----------------------------------------------------
+
+/// A provider that has them at its userinfo endpoint only (OpenID Connect Core §5.4), as most do.
+test('who the ID token does not say, the userinfo endpoint does', async () => {
+  provider.conforms(true);
+  try {
+    provider.seen.length = 0;
+    const { browser } = await loggedIn('kept-back');
+    expect(await usage(browser), 200);
+    assert.ok(provider.seen.includes('GET /me'), provider.seen.join());
+    assert.deepEqual(service.sql(`SELECT name FROM users WHERE email = 'kept-back@example.com'`), [['Name of kept-back']]);
+
+    const known = await service.user('henry', { email: 'henry@example.com' });
+    claims['not-henry'] = { email: 'henry@example.com', email_verified: false };
+    await loggedIn('not-henry');
+    claims['real-henry'] = { email: 'henry@example.com', email_verified: true };
+    await loggedIn('real-henry');
+    assert.deepEqual(service.sql(`SELECT subject FROM identities WHERE user_id = '${known}'`), [['real-henry']]);
+  } finally {
+    provider.conforms(false);
+  }
+});
+
+test('an ID token that says it all is enough', async () => {
+  provider.seen.length = 0;
+  await loggedIn('outspoken');
+  assert.ok(!provider.seen.includes('GET /me'));
+});
+
+test('userinfo of somebody else is refused', async () => {
+  provider.conforms(true);
+  try {
+    for (const body of [{ sub: 'victim', email: 'victim@example.com', email_verified: true },
+      { email: 'victim@example.com', email_verified: true }]) {
+      const { browser, path } = await begun();
+      answerUserinfo((response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body)));
+      expect(await browser.call('GET', path), 401, { error: 'The login was refused' });
+      assert.deepEqual(service.sql(`SELECT count(*) FROM users WHERE email = 'victim@example.com'`), [['0']]);
+    }
+  } finally {
+    provider.before = null;
+    provider.conforms(false);
+  }
+});
+
+const answerUserinfo = (answer) => {
+  provider.before = (request, response) => {
+    if (request.url !== '/me') return false;
+    answer(response);
+    return true;
+  };
+};
+
+for (const [what, answer] of [
+  ['hangs', () => {}],
+  ['fails', (response) => response.writeHead(500).end('oops')],
+  ['resets the connection', (response) => response.destroy()],
+  ['answers nonsense', (response) => response.end('<html>')],
+  ['rejects the access token', (response) => response.writeHead(401).end('{"error":"invalid_token"}')],
+]) {
+  test(`a userinfo endpoint that ${what} is 503: nobody becomes a user without an email by it`, async () => {
+    provider.conforms(true);
+    const users = () => service.sql('SELECT count(*) FROM users')[0][0];
+    try {
+      const { browser, path } = await begun();
+      answerUserinfo(answer);
+      const before = users();
+      expect(await browser.call('GET', path), 503, DOWN);
+      assert.equal(users(), before);
+    } finally {
+      provider.before = null;
+      provider.conforms(false);
+    }
+  });
+}
 
 // -- returning ------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ const char* const auth0 = R"({"issuer":"https://demo.eu.auth0.com/",
   "authorization_endpoint":"https://demo.eu.auth0.com/authorize",
   "token_endpoint":"https://demo.eu.auth0.com/oauth/token",
   "jwks_uri":"https://demo.eu.auth0.com/.well-known/jwks.json",
+  "userinfo_endpoint":"https://demo.eu.auth0.com/userinfo",
   "end_session_endpoint":"https://demo.eu.auth0.com/oidc/logout",
   "token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],
   "id_token_signing_alg_values_supported":["HS256","RS256"]})";
@@ -33,6 +34,7 @@ TEST(LoginProviders, SayWhereEverythingIs) {
   ASSERT_TRUE(p) << to_string(p.error());
   EXPECT_EQ(p->issuer, "https://demo.eu.auth0.com/");
   EXPECT_EQ(p->token_endpoint, "https://demo.eu.auth0.com/oauth/token");
+  EXPECT_EQ(p->userinfo_endpoint, "https://demo.eu.auth0.com/userinfo");
   EXPECT_EQ(p->end_session_endpoint, "https://demo.eu.auth0.com/oidc/logout");
   EXPECT_EQ(p->algorithm, "RS256");
   EXPECT_TRUE(p->secret_in_header);
@@ -102,14 +104,47 @@ TEST(Logins, RedeemTheirCodeWithTheSecretWhereTheProviderWantsIt) {
 
 TEST(Logins, TellARefusedCodeFromAProviderInTrouble) {
   auto read = [](int status, std::string body) {
-    return read_id_token({.status = status, .headers = {}, .body = std::move(body)});
+    return read_tokens({.status = status, .headers = {}, .body = std::move(body)});
   };
 
-  EXPECT_EQ(*read(200, R"({"id_token":"a.b.c","access_token":"x"})"), "a.b.c");
+  auto tokens = read(200, R"({"id_token":"a.b.c","access_token":"x"})");
+  ASSERT_TRUE(tokens);
+  EXPECT_EQ(tokens->id_token, "a.b.c");
+  EXPECT_EQ(tokens->access_token.reveal(), "x");
+  EXPECT_TRUE(read(200, R"({"id_token":"a.b.c"})")->access_token.empty());
   EXPECT_EQ(read(400, R"({"error":"invalid_grant"})").error().code, errc::unauthenticated);
   EXPECT_EQ(read(401, R"({"error":"invalid_client"})").error().code, errc::upstream_failed);
   EXPECT_EQ(read(500, "oops").error().code, errc::upstream_failed);
   EXPECT_EQ(read(200, R"({"access_token":"x"})").error().code, errc::upstream_failed);
+}
+
+TEST(Logins, AskWithTheAccessTokenWhatTheIdTokenLeavesOut) {
+  login_provider p;
+  p.userinfo_endpoint = "https://id.example/me";
+
+  auto call = ask_userinfo(p, secret{"an access token"}, seconds{5});
+
+  EXPECT_EQ(call.method, "GET");
+  EXPECT_EQ(call.url, "https://id.example/me");
+  EXPECT_EQ(call.bearer.reveal(), "an access token");
+}
+
+TEST(Logins, BelieveTheUserinfoOfTheirSubjectOnly) {
+  auto read = [](int status, std::string body) {
+    return read_userinfo({.status = status, .headers = {}, .body = std::move(body)}, "ann");
+  };
+
+  auto ann = read(200, R"({"sub":"ann","email":"Ann@Example.com","email_verified":true})");
+  ASSERT_TRUE(ann) << to_string(ann.error());
+  EXPECT_EQ(ann->email, "ann@example.com");
+  EXPECT_TRUE(ann->email_verified);
+  EXPECT_FALSE(read(200, R"({"sub":"ann","email":"ann@example.com"})")->email_verified);
+  for (auto* of_another : {R"({"sub":"bob","email":"ann@example.com"})", R"({"email":"a@b.c"})",
+                           R"({"sub":["ann"]})", R"({"sub":"ANN"})"})
+    EXPECT_EQ(read(200, of_another).error().code, errc::unauthenticated) << of_another;
+  for (auto* broken : {"", "[]", "a.jwt.of", "<html>"})
+    EXPECT_EQ(read(200, broken).error().code, errc::upstream_failed) << broken;
+  EXPECT_EQ(read(401, R"({"error":"invalid_token"})").error().code, errc::upstream_failed);
 }
 
 } // namespace
