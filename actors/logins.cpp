@@ -1,5 +1,7 @@
 #include "actors/logins.hpp"
 
+#include "actors/hubspot.hpp"
+#include "config/base/log.hpp"
 #include "integrations/oidc.hpp"
 #include "integrations/tokens.hpp"
 #include "integrations/vault.hpp"
@@ -22,16 +24,18 @@ struct pending_login {
   std::string nonce{};
   std::string verifier{};
   std::string expires_at{}; // unix seconds
+  std::string corporate_ref{};
   std::string return_to{};
 
   std::string text() const {
-    return state + "\n" + nonce + "\n" + verifier + "\n" + expires_at + "\n" + return_to;
+    return state + "\n" + nonce + "\n" + verifier + "\n" + expires_at + "\n" + corporate_ref +
+           "\n" + return_to;
   }
 };
 
 std::optional<pending_login> read_pending(std::string_view text) {
   pending_login out;
-  for (auto* line : {&out.state, &out.nonce, &out.verifier, &out.expires_at}) {
+  for (auto* line : {&out.state, &out.nonce, &out.verifier, &out.expires_at, &out.corporate_ref}) {
     auto end = text.find('\n');
     if (end == text.npos) return {};
     *line = text.substr(0, end);
@@ -77,6 +81,26 @@ result<persistence::user> resolve(persistence::transaction& tx,
   return std::move(**found);
 }
 
+result<bool> take_up(persistence::transaction& tx, const persistence::audit_entry& entry,
+                     const std::string& deal, time_point now) {
+  auto taken = persistence::take_up_deal(tx, entry.actor, deal, now);
+  if (!taken || !*taken) return taken;
+  if (auto noted = persistence::write_audit(tx, entry, now); !noted) return noted.error();
+  return true;
+}
+
+task<result<bool>> sign_up_for_deal(context& ctx, user_id who, std::string verified_email,
+                                    std::string deal) {
+  auto belongs = co_await belongs_to_deal(ctx, deal, std::move(verified_email));
+  if (!belongs || !*belongs) co_return belongs;
+  persistence::audit_entry entry;
+  entry.actor = who;
+  entry.action = "CORPORATE_DEAL_TAKEN_UP";
+  entry.target = deal;
+  entry.address = ctx.req.client_address;
+  co_return co_await ctx.write(take_up, entry, deal, ctx.now());
+}
+
 } // namespace
 
 task<result<login_begun>> begin_login(context& ctx, login_wish wish) {
@@ -89,6 +113,7 @@ task<result<login_begun>> begin_login(context& ctx, login_wish wish) {
   login.nonce = integrations::random_token(token_bytes);
   login.verifier = integrations::random_token(token_bytes);
   login.expires_at = std::to_string(unix_seconds(ctx.now() + login_life));
+  login.corporate_ref = std::move(wish.corporate_ref);
   login.return_to = std::move(wish.return_to);
   integrations::authorization_request wanted{.redirect_uri = std::move(wish.redirect_uri),
                                              .state = login.state,
@@ -126,6 +151,16 @@ task<result<login_completed>> complete_login(context& ctx, login_return back, st
   auto fresh = make_id<user_id>("usr_", ctx.now());
   auto who = co_await ctx.write(resolve, known, fresh, ctx.now());
   if (!who) co_return who.error();
+  if (!login->corporate_ref.empty()) {
+    auto address = claims.email_verified ? claims.email : std::string{};
+    auto taken = co_await sign_up_for_deal(ctx, who->id, std::move(address), login->corporate_ref);
+    if (!taken || !*taken)
+      log::warn(
+          "no corporate deal taken up",
+          {{"user", who->id.value},
+           {"deal", login->corporate_ref},
+           {"why", taken ? "it is not theirs, or they pay otherwise" : to_string(taken.error())}});
+  }
   auto session = co_await log_in_vouched(ctx, std::move(*who), std::move(surface));
   if (!session) co_return session.error();
   login_completed out{std::move(*session), std::move(login->return_to)};

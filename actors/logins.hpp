@@ -20,6 +20,7 @@ constexpr minutes login_life{10};
 struct login_wish {
   std::string return_to{}; // a path of ours, checked by the caller; empty: the front page
   std::string login_hint{};
+  std::string corporate_ref{}; // a HubSpot deal to sign up for (hubspot::is_id); empty: none
   bool sign_up = false;
   std::string redirect_uri{};
 };
@@ -42,9 +43,11 @@ struct login_completed {
   begun_session session{};
   std::string return_to{};
 };
-/// bad_request: not this browser's login, too old, or used before; unauthenticated: the provider
-/// refuses, or its token is no good; forbidden: suspended and deleted users; unavailable: the
-/// provider cannot be reached, and the login begins anew.
+/// Who signs up for a deal with a verified address that belongs to it is paid for by it from then
+/// on (persistence::take_up_deal); a deal that does not fit, or cannot be looked up, is only
+/// logged. bad_request: not this browser's login, too old, or used before; unauthenticated: the
+/// provider refuses, or its token is no good; forbidden: suspended and deleted users; unavailable:
+/// the provider cannot be reached, and the login begins anew.
 task<result<login_completed>> complete_login(context& ctx, login_return back, std::string surface);
 
 } // namespace binnacle

@@ -1,5 +1,6 @@
 #include "persistence/users.hpp"
 
+#include "persistence/billing_accounts.hpp"
 #include "persistence/sql.hpp"
 #include "persistence/users_rows.hpp"
 
@@ -134,6 +135,20 @@ constexpr statement corporate_ref{"corporate_ref_of", R"sql(
 result<std::string> corporate_ref_of(transaction& tx, const user_id& who) {
   auto rows = exec(tx, corporate_ref, who);
   return rows.empty() ? std::string{} : text_of(rows[0][0]);
+}
+
+constexpr statement sign_up_for_deal{"take_up_deal", R"sql(
+  UPDATE users u SET metadata = metadata || jsonb_build_object('corporate_ref', $2::text)
+  WHERE id = $1 AND status = 'active' AND account_owner_id IS NULL
+    AND coalesce(metadata->>'corporate_ref', '') = '' AND NOT EXISTS (
+      SELECT FROM subscriptions s WHERE s.user_id = u.id AND s.kind = 'usage'
+        AND s.status IN ('active', 'trialing', 'past_due'))
+)sql"};
+result<bool> take_up_deal(transaction& tx, const user_id& who, const std::string& ref,
+                          time_point now) {
+  if (exec(tx, sign_up_for_deal, who, ref).affected_rows() == 0) return false;
+  if (auto set = set_prepaid(tx, who, true, now); !set) return set.error();
+  return true;
 }
 
 constexpr statement add_audit{"write_audit", R"sql(

@@ -102,6 +102,9 @@ result<std::optional<principal_record>> load_principal(transaction&, const user_
 
 /// users.metadata.corporate_ref, the HubSpot deal a user signed up for; empty: none.
 result<std::string> corporate_ref_of(transaction&, const user_id&);
+/// Has the deal pay for the user from now on (prepaid); whether it does. Not for who has a deal
+/// already, is a team member or has a living subscription for usage. Touches identity and billing.
+result<bool> take_up_deal(transaction&, const user_id&, const std::string& ref, time_point now);
 
 /// One row of the audit log. `detail` is JSON without secrets.
 struct audit_entry {

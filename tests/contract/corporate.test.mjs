@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { startHubSpot } from '../upstreams/hubspot.mjs';
-import { expect, startService, subjectOf } from './harness.mjs';
+import { goThrough, startProvider } from '../upstreams/lib/openid.mjs';
+import { expect, freePort, startService, subjectOf } from './harness.mjs';
 
 const ACME = '16586605456', NAMELESS = '16586605457', LONELY = '16586605458';
 let service, hubspot;
@@ -97,6 +98,66 @@ test('contacts are read page by page, until one fits', async () => {
   hubspot.log.clear();
   expect(await validate({ dealId: '77', email: 'a@d9000.example' }), 200);
   assert.equal(asked().length, 3);
+});
+
+// -- signing up ----------------------------------------------------------------------------------
+
+const claims = {};
+const person = (name, email, email_verified = true) => { claims[name] = { email, email_verified, name }; return name; };
+let provider, portal;
+/// A service that browsers log in to through a provider; logs one in with a deal in hand.
+async function signUp(who, deal, how = 'signup') {
+  const browser = portal.browser();
+  const begun = expect(await browser.call('GET', `/api/auth/${how}?login_hint=${who}&corporateRef=${deal}`), 302);
+  const path = await goThrough(begun.headers.location, portal.url);
+  expect(await browser.call('GET', path), 302);
+  return expect(await browser.call('GET', '/api/user/corporate-info'), 200).json;
+}
+const accountOf = (email) => portal.sql(`SELECT billing_mode, metadata->>'corporate_ref', feature_flags->>'prepaid_enabled'
+  FROM users WHERE email = '${email}'`)[0];
+
+test('who signs up for a deal is paid for by it', async (t) => {
+  const [port, providerPort] = [await freePort(), await freePort()];
+  const base = `http://127.0.0.1:${port}`;
+  provider = await startProvider({ port: providerPort, claims: (id) => claims[id],
+    client: { client_id: 'dashboard', token_endpoint_auth_method: 'none', redirect_uris: [`${base}/api/auth/callback`] } });
+  portal = await startService({ env: settings({ BINNACLE_LISTEN: `127.0.0.1:${port}`, AUTH0_BASE_URL: base,
+    AUTH0_ISSUER_BASE_URL: provider.issuer, AUTH0_CLIENT_ID: 'dashboard' }) });
+  t.after(() => Promise.all([portal.stop(), provider.close()]));
+
+  await t.test('with a verified address that belongs to it', async () => {
+    assert.deepEqual(await signUp(person('wile', 'wile@acme.com'), ACME), { isCorporate: true, corporateRef: ACME,
+      companyName: 'ACME Corp', companyLogo: 'https://logo.clearbit.com/acme.com', companyDomain: 'acme.com' });
+    assert.deepEqual(accountOf('wile@acme.com'), ['prepaid', ACME, 'true']);
+    assert.deepEqual(portal.sql(`SELECT count(*) FROM audit_log WHERE action = 'CORPORATE_DEAL_TAKEN_UP' AND target = '${ACME}'`), [['1']]);
+  });
+  await t.test('once: the first deal stays', async () => {
+    hubspot.crm.deals[88] = { properties: { dealname: 'Other' }, companies: [], contacts: ['888'] };
+    hubspot.crm.contacts[888] = { email: 'x@acme.com' };
+    assert.equal((await signUp('wile', '88', 'login')).corporateRef, ACME);
+    assert.deepEqual(portal.sql("SELECT count(*) FROM audit_log WHERE action = 'CORPORATE_DEAL_TAKEN_UP'"), [['1']]);
+  });
+  await t.test('also somebody who is known, but not who pays by subscription or is in a team', async () => {
+    for (const name of ['known', 'payer', 'member']) await portal.token(`${name}@acme.com`);
+    const idOf = (name) => portal.sql(`SELECT id FROM users WHERE email = '${name}@acme.com'`)[0][0];
+    portal.sql(`INSERT INTO subscriptions (id, user_id, customer_id, kind, status, as_of, created_at, updated_at)
+      VALUES ('sub_1', '${idOf('payer')}', 'cus_1', 'usage', 'active', now(), now(), now())`);
+    portal.changeUser(idOf('member'), `account_owner_id = '${idOf('payer')}'`);
+    for (const [name, corporate] of [['known', true], ['payer', false], ['member', false]])
+      assert.equal((await signUp(person(name, `${name}@acme.com`), ACME, 'login')).isCorporate, corporate, name);
+  });
+  await t.test('but nobody whose address is another\'s, or is not verified', async () => {
+    for (const who of [person('eve', 'eve@example.com'), person('mallory', 'mallory@acme.com', false)])
+      assert.deepEqual(await signUp(who, ACME), { isCorporate: false });
+  });
+  await t.test('while HubSpot is down the login works, and can be repeated', async () => {
+    hubspot.faults.add({ kind: 'status', status: 500, times: 99 });
+    assert.deepEqual(await signUp(person('late', 'late@acme.com'), ACME), { isCorporate: false });
+  });
+  await t.test('what is no deal is refused at once', async () => {
+    expect(await portal.call('GET', '/api/auth/signup?corporateRef=1/../2'), 400,
+      { error: 'corporateRef must be 1 to 20 digits', details: 'corporateRef' });
+  });
 });
 
 // -- whose company --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "http/routes/replies.hpp"
 #include "http/routes/return_to.hpp"
 #include "http/surfaces.hpp"
+#include "integrations/hubspot.hpp"
 #include "integrations/oidc.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -52,6 +53,9 @@ task<result<response>> send_to_provider(context& ctx, bool sign_up) {
   wish.login_hint = ctx.req.parameter("login_hint").value_or("");
   if (wish.login_hint.size() > longest_hint)
     co_return bad_field("login_hint", "login_hint is too long");
+  wish.corporate_ref = ctx.req.parameter("corporateRef").value_or("");
+  if (!wish.corporate_ref.empty() && !hubspot::is_id(wish.corporate_ref))
+    co_return bad_field("corporateRef", "corporateRef must be 1 to 20 digits");
   wish.sign_up = sign_up || ctx.req.parameter("screen_hint") == "signup";
   wish.redirect_uri = base_url(ctx).append(callback_path);
   auto begun = co_await begin_login(ctx, std::move(wish));
