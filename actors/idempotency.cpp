@@ -6,6 +6,7 @@
 #include "integrations/vault.hpp"
 #include "persistence/idempotency.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <exception>
@@ -73,6 +74,15 @@ response still_running(const exchange& x) {
   auto out = x.matched->face->render({errc::in_progress}, x);
   out.headers.emplace_back("Retry-After", "1");
   return out;
+}
+
+limit_report too_many(const rate_limit& limit, time_point now, time_point room_at) {
+  auto wait = std::max<std::int64_t>(std::chrono::ceil<seconds>(room_at - now).count(), 1);
+  return {.name = limit_class::idempotency_keys,
+          .limit = limit,
+          .remaining = 0,
+          .reset_at = unix_seconds(now) + limit.window.count(),
+          .retry_after = wait};
 }
 
 result<response> replay(const integrations::vault& vault, const idempotency_claim& c,
@@ -152,7 +162,10 @@ task<result<response>> run_once(context& ctx, const exchange& x, std::string sco
   claim.fingerprint = fingerprint_of(vault, x);
   claim.holder = ctx.app.node + "/" + make_ulid(now);
   claim.lease_until = now + ctx.app.config.http.request_timeout + lease_margin;
-  claim.expires_at = now + idempotency_life;
+  const auto& limit =
+      ctx.app.config.limits[static_cast<std::size_t>(limit_class::idempotency_keys)];
+  claim.expires_at = std::max(now + limit.window, claim.lease_until);
+  claim.most = limit.max;
   auto verdict = co_await ctx.write(persistence::claim_idempotency_key, claim, now);
   if (!verdict) co_return verdict.error();
   requests(verdict->state).Increment();
@@ -164,7 +177,7 @@ task<result<response>> run_once(context& ctx, const exchange& x, std::string sco
   case idempotency_state::mismatched:
     co_return fault{errc::unprocessable, "This Idempotency-Key was used with another request"};
   case idempotency_state::crowded:
-    co_return fault{errc::rate_limited, "Too many Idempotency-Keys within 24 hours"};
+    co_return ctx.refuse(too_many(limit, now, verdict->room_at));
   case idempotency_state::claimed:
     break;
   }

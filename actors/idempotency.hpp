@@ -6,6 +6,9 @@
 /// `Idempotency-Replayed: true`. Meanwhile it is refused with `in_progress` (409, Retry-After), and
 /// with another content under the same key as unprocessable (422). A claim whose holder died ends
 /// with its lease; the next attempt then runs the handler again, which must bear that.
+///
+/// How many keys a caller may have at a time, and for how long they are kept, is the limit
+/// idempotency_keys; one more is rate_limited until the first of them expires.
 #pragma once
 
 #include "actors/context.hpp"
@@ -16,8 +19,6 @@
 
 namespace binnacle {
 
-/// How long an answer is kept.
-constexpr hours idempotency_life{24};
 /// Larger answers are not kept: the next attempt executes the request again.
 constexpr std::size_t most_kept_answer = 1'048'576;
 

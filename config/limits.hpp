@@ -33,6 +33,7 @@ enum class limit_class : std::uint8_t {
   developer_auth,
   login_failures,
   unknown_cookies,
+  idempotency_keys,
   count_
 };
 
@@ -123,7 +124,8 @@ inline constexpr std::array limit_rows{
               {5, std::chrono::seconds{3600}}},
     limit_row{
         limit_class::developer_auth, "developer_auth", "auth", {10, std::chrono::seconds{900}}},
-    // Of no route: failed logins per user name, and cookies nobody has per address.
+    // Of no route: failed logins per user name, cookies nobody has per address, and the keys of
+    // one caller, which are kept for so long.
     limit_row{limit_class::login_failures,
               "login_failures",
               "login-failures",
@@ -132,6 +134,10 @@ inline constexpr std::array limit_rows{
               "unknown_cookies",
               "unknown-cookies",
               {60, std::chrono::seconds{60}}},
+    limit_row{limit_class::idempotency_keys,
+              "idempotency_keys",
+              "idempotency-keys",
+              {10'000, std::chrono::seconds{86'400}}},
 };
 static_assert(limit_rows.size() == limit_class_count, "one row per limit class");
 

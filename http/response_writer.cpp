@@ -192,8 +192,10 @@ written write_response(const exchange& x, const write_options& options, std::str
   if (!etag.empty()) append(head, "ETag", etag);
   append(head, "Cache-Control", r.status < 400 ? cache_control(r.cache) : "no-store");
   if (r.limit) append_limit(head, *r.limit);
-  // A full queue or a database that is away: asking again at once makes neither better.
-  if (r.status == 503) head.append("Retry-After: 1\r\n");
+  // A full queue, a database that is away: asking again at once makes nothing better. A limit that
+  // knows better has said so.
+  auto limited = r.status == 429 && !(r.limit && r.limit->retry_after > 0);
+  if (r.status == 503 || limited) head.append("Retry-After: 1\r\n");
   if (r.status == 200) {
     auto total = std::chrono::duration_cast<std::chrono::microseconds>(
         std::chrono::system_clock::now() - x.received);
@@ -229,7 +231,7 @@ std::string bare_response(int status, std::string_view json_body, std::string_vi
   if (!request_id.empty()) append(out, "X-Request-Id", request_id);
   append(out, "Content-Type", "application/json; charset=utf-8");
   append(out, "Cache-Control", "no-store");
-  if (status == 503) append(out, "Retry-After", "1");
+  if (status == 503 || status == 429) append(out, "Retry-After", "1");
   out.append("Content-Length: ");
   append_number(out, static_cast<std::int64_t>(json_body.size()));
   out.append("\r\nConnection: close\r\n\r\n").append(json_body);

@@ -10,7 +10,7 @@ constexpr statement claim_key{"claim_idempotency_key", R"sql(
   SELECT $1, $2, $3, $4, $5, $6
   WHERE EXISTS (SELECT FROM idempotency_keys WHERE scope = $1 AND key = $2)
     OR (SELECT count(*) FROM
-          (SELECT FROM idempotency_keys WHERE scope = $1 LIMIT $8) present) < $8
+          (SELECT FROM idempotency_keys WHERE scope = $1 AND expires_at > $7 LIMIT $8) present) < $8
   ON CONFLICT (scope, key) DO UPDATE
     SET fingerprint = EXCLUDED.fingerprint, holder = EXCLUDED.holder,
         lease_until = EXCLUDED.lease_until, answer = NULL, expires_at = EXCLUDED.expires_at
@@ -21,17 +21,23 @@ constexpr statement claim_key{"claim_idempotency_key", R"sql(
 constexpr statement present_claim{"find_idempotency_key", R"sql(
   SELECT fingerprint = $3, answer FROM idempotency_keys WHERE scope = $1 AND key = $2
 )sql"};
+constexpr statement first_to_expire{"first_idempotency_key_to_expire", R"sql(
+  SELECT min(expires_at) FROM idempotency_keys WHERE scope = $1 AND expires_at > $2
+)sql"};
 result<idempotency_verdict> claim_idempotency_key(transaction& tx, const idempotency_claim& c,
                                                   time_point now) {
   using enum idempotency_state;
   auto fingerprint = bytes(c.fingerprint);
   auto won = exec(tx, claim_key, c.scope, c.key, fingerprint, c.holder, c.lease_until, c.expires_at,
-                  now, most_idempotency_keys);
-  if (!won.empty()) return idempotency_verdict{claimed, {}};
+                  now, c.most);
+  if (!won.empty()) return idempotency_verdict{claimed};
   auto rows = exec(tx, present_claim, c.scope, c.key, fingerprint);
-  if (rows.empty()) return idempotency_verdict{crowded, {}};
-  if (!truth_of(rows[0][0])) return idempotency_verdict{mismatched, {}};
-  if (rows[0][1].is_null()) return idempotency_verdict{running, {}};
+  if (rows.empty()) {
+    auto first = maybe_time(exec(tx, first_to_expire, c.scope, now)[0][0]);
+    return idempotency_verdict{crowded, {}, first.value_or(now)};
+  }
+  if (!truth_of(rows[0][0])) return idempotency_verdict{mismatched};
+  if (rows[0][1].is_null()) return idempotency_verdict{running};
   return idempotency_verdict{answered, text_of(rows[0][1])};
 }
 

@@ -11,9 +11,6 @@
 
 namespace binnacle::persistence {
 
-/// Keys of one scope at a time, so that nobody fills the table through a route without a limit.
-constexpr std::int64_t most_idempotency_keys = 10'000;
-
 struct idempotency_claim {
   std::string scope{}; // whose key it is
   std::string key{};
@@ -21,6 +18,7 @@ struct idempotency_claim {
   std::string holder{};      // this attempt; unlike any other
   time_point lease_until{};  // who has not settled the claim by then has died
   time_point expires_at{};
+  std::int64_t most = 10'000; // keys of one scope at a time, so that nobody fills the table
 };
 
 enum class idempotency_state {
@@ -34,6 +32,7 @@ enum class idempotency_state {
 struct idempotency_verdict {
   idempotency_state state = idempotency_state::claimed;
   std::string answer{}; // of `answered`, as it was kept
+  time_point room_at{}; // of `crowded`: when the first of its keys expires
 };
 
 /// Claims a key that is new, expired, or whose claim has outlived its lease without an answer.

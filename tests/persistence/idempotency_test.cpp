@@ -123,14 +123,19 @@ TEST_F(IdempotencyKeys, AreSweptWhenTheyHaveExpired) {
 
 TEST_F(IdempotencyKeys, AreLimitedPerScope) {
   claim(attempt("one"));
-  where.query(
-      "INSERT INTO idempotency_keys SELECT 'user:usr_1', i::text, '', '', now(), NULL, now() "
-      "FROM generate_series(1, " +
-      std::to_string(most_idempotency_keys - 1) + ") i RETURNING 1");
+  auto second = attempt("two", "a request", noon + 1h);
+  second.key = "second";
+  second.most = 2;
+  claim(second, noon + 1h);
 
-  auto next = attempt("two");
+  auto next = attempt("three");
   next.key = "one too many";
-  EXPECT_EQ(claim(next).state, crowded);
+  next.most = 2;
+  auto said = claim(next, noon + 2h);
+  EXPECT_EQ(said.state, crowded);
+  EXPECT_EQ(said.room_at, noon + 24h) << "when the first of them expires";
+  EXPECT_EQ(claim(next, said.room_at - 1ms).state, crowded);
+  EXPECT_EQ(claim(next, said.room_at).state, claimed) << "waiting so long is enough";
   // A key that is there takes no room: not when its first holder has died, either.
   EXPECT_EQ(claim(attempt("two")).state, running);
   EXPECT_EQ(claim(attempt("two", "a request", noon + 2min), noon + 2min).state, claimed);
