@@ -265,6 +265,25 @@ test('a session without Stripe says so', async () => {
     refusal('server_error', 'Stripe not configured'));
 });
 
+const ACTIVE = refusal('subscription_active',
+  'Es läuft bereits ein Abonnement: Bitte ändern oder kündigen Sie es im Kundenportal');
+test('who pays for a plan buys no second one beside it, until the first has ended', async () => {
+  const who = await somebody();
+  const session = await subscribe(who);
+  expect(await get(`${SYNC}?session_id=${session.id}`, who.token), 302);
+  assert.equal((await summaryOf(who.token)).plan, 'pro');
+  const pages = (await stripe.all('sessions')).length;
+  for (const plan of ['pro', 'premium'])
+    expect(await post(SESSION, who.token, { plan, workspaceId: 'w' }), 400, ACTIVE);
+  assert.equal((await stripe.all('sessions')).length, pages, 'no page was opened');
+  expect(await post(CREDITS, who.token, { pack: 100 }), 200);
+  for (const [status, answer] of [['past_due', 400], ['paused', 400], ['unpaid', 400],
+    ['incomplete_expired', 200], ['canceled', 200]]) {
+    service.sql(`UPDATE subscriptions SET status = '${status}' WHERE user_id = '${who.id}'`);
+    expect(await post(SESSION, who.token, { plan: 'premium', workspaceId: 'w' }), answer);
+  }
+});
+
 test('a team member buys no plan', async () => {
   const [owner, member] = [await somebody(), await somebody()];
   service.changeUser(member.id, `account_owner_id = '${owner.id}'`);

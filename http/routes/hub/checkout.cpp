@@ -6,6 +6,7 @@
 #include "http/routes/hub/envelope.hpp"
 #include "http/routes/hub/handlers.hpp"
 #include "http/routes/return_to.hpp"
+#include "persistence/billing_accounts.hpp"
 
 #include <algorithm>
 
@@ -165,6 +166,15 @@ task<result<response>> post_billing_session(context& ctx) {
   const auto& offers = ctx.app.offers;
   auto price = price_in(wanted->annual ? offers.annual : offers.monthly, wanted->plan);
   if (price.empty()) co_return fault{errc::bad_request, "Unknown plan", {}, {}};
+  // Stripe would bill a second one beside it.
+  std::string kind{"plan"};
+  auto present = co_await ctx.read(persistence::telling_subscription, ctx.who().id, kind);
+  if (!present) co_return present.error();
+  if (*present && persistence::is_active(**present))
+    co_return fault{errc::conflict,
+                    "A subscription is active: change or cancel it in the billing portal",
+                    {},
+                    (*present)->id};
   ensure_customer asked{ctx.who().id};
   auto customer = co_await ctx.ask<customer_account>(ctx.app.billing, asked);
   if (!customer) co_return stripe_failed(customer.error(), errc::internal);

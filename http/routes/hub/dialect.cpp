@@ -44,6 +44,8 @@ constexpr std::array translations{
     translation{"Account has been deleted", "Das Konto wurde gelöscht"},
     translation{"Billing is managed by the account owner",
                 "Die Abrechnung verwaltet der Inhaber des Kontos"},
+    translation{"A subscription is active: change or cancel it in the billing portal",
+                "Es läuft bereits ein Abonnement: Bitte ändern oder kündigen Sie es im Kundenportal"},
     translation{"There are too many projects", "Es gibt zu viele Projekte"},
     translation{"There are too many tasks", "Es gibt zu viele Aufgaben"},
     translation{"Unknown referral code", "Unbekannter Empfehlungscode"},
@@ -100,6 +102,8 @@ response render(const fault& f, const exchange& x) {
   auto shown = describe(f, rows, translations);
   if (f.code == errc::unauthenticated && x.req.path == "/api/user/avatar")
     shown.text = "Für diese Aktion ist eine Anmeldung erforderlich"; // §6
+  if (f.code == errc::conflict && x.req.path == "/api/billing/session")
+    shown.status = 400, shown.name = "subscription_active"; // §1.6
   if (f.code == errc::rate_limited)
     return present(shown, {{"error", "Rate limit exceeded"}, {"retryAfter", retry_after(x)}}, x);
   json::object more;
