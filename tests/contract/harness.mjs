@@ -1,6 +1,7 @@
 /// Runs the real binary on a private PostgreSQL cluster in a directory of its own, and the stand-in
 /// for OpenCost. Whatever happens to the test's process, a reaper ends what was started and removes
-/// the directory. Every answer is compared with openapi.yaml: `npm ci` in tests/openapi, once.
+/// the directory. Every answer, and every body that was accepted, is compared with openapi.yaml: `npm ci`
+/// in tests/openapi, once.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
@@ -10,7 +11,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { complaint } from '../openapi/validator.mjs';
+import { complaint, objection } from '../openapi/validator.mjs';
 
 export const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 export const standInProgram = join(repository, 'tests/upstreams/opencost.mjs');
@@ -175,7 +176,10 @@ export function call(base, method, path, { body, headers = {}, token, cookie, fr
       response.on('end', () => {
         const raw = Buffer.concat(parts);
         const answer = new Answer(`${method} ${path}`, response, raw);
-        const wrong = complaint(method, path, answer);
+        const type = Object.entries(sent).find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+        const accepted = answer.status >= 200 && answer.status < 300;
+        const wrong = complaint(method, path, answer) ??
+          (accepted && objection(method, path, { type, text: payload?.toString() }));
         if (wrong) failed(new Error(`${answer.asked} is not as in openapi.yaml: ${wrong}\n${answer.text}`));
         else done(answer);
       });

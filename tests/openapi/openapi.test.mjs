@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { complaint, description, differs, operationOf, operations, resolve } from './validator.mjs';
+import { bodySchemaOf, complaint, description, differs, objection, operationOf, operations, resolve } from './validator.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const none = (found, what) => assert.deepEqual(found, [], what);
@@ -96,6 +96,22 @@ test('every example is as its schema says', () => {
     for (const [status, response] of Object.entries(operation.responses)) check(`${method} ${path} ${status}`, response);
   }
   none(wrong);
+});
+
+test('every JSON body has an example', () => {
+  none(operations.filter(({ operation }) => bodySchemaOf(operation) &&
+    resolve(operation.requestBody).content['application/json'].example === undefined).map(({ path }) => path));
+});
+
+test('a body that was accepted and is not as described is complained of', () => {
+  const said = (body, type = 'application/json; charset=utf-8') =>
+    objection('POST', '/api/team/invite?x=1', { type, text: body && JSON.stringify(body) });
+  assert.equal(said({ email: 'a@example.com', unknown: 1 }), undefined);
+  assert.match(said({ email: 7 }), /email/);
+  assert.match(said({}), /email/);
+  assert.match(said(undefined), /without a body/);
+  assert.equal(said({}, 'text/plain'), undefined);
+  assert.equal(objection('GET', '/api/usage', {}), undefined);
 });
 
 test('every operation has a name of its own, a summary, and an answer that is no error', () => {

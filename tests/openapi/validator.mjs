@@ -1,5 +1,5 @@
-/// openapi.yaml as the tests read it: which operation a request is, and whether an answer is what
-/// the document promises. Stricter than OpenAPI: an object has no property that is not described,
+/// openapi.yaml as the tests read it: which operation a request is, whether an answer is what the
+/// document promises, and whether what was accepted is what the document asks for. Stricter than OpenAPI: an object has no property that is not described,
 /// unless it says so, and a range such as 4XX stands only for what is refused before the route.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -38,20 +38,26 @@ function closed(schema) {
   return out;
 }
 
-const ajv = addFormats(new Ajv({ strict: false, allErrors: false }));
-ajv.addSchema({ $id: 'openapi', components: { schemas: closed(description.components.schemas) } });
-const compiled = new Map();
-
-/// Nothing when `value` is as `schema` says; otherwise why not.
-export function differs(schema, value) {
-  if (!compiled.has(schema)) {
-    const text = JSON.stringify(closed(schema)).replaceAll('"#/components/', '"openapi#/components/');
-    compiled.set(schema, ajv.compile(JSON.parse(text)));
-  }
-  const validate = compiled.get(schema);
-  return validate(value) ? undefined : ajv.errorsText(validate.errors.slice(0, 3), { dataVar: 'body' }) +
-    validate.errors.slice(0, 1).map(({ params }) => ` ${JSON.stringify(params)}`);
+/// A function that answers nothing when `value` is as `schema` says; otherwise why not.
+function comparison(prepared) {
+  const ajv = addFormats(new Ajv({ strict: false, allErrors: false }));
+  ajv.addSchema({ $id: 'openapi', components: { schemas: prepared(description.components.schemas) } });
+  const compiled = new Map();
+  return (schema, value) => {
+    if (!compiled.has(schema)) {
+      const text = JSON.stringify(prepared(schema)).replaceAll('"#/components/', '"openapi#/components/');
+      compiled.set(schema, ajv.compile(JSON.parse(text)));
+    }
+    const validate = compiled.get(schema);
+    return validate(value) ? undefined : ajv.errorsText(validate.errors.slice(0, 3), { dataVar: 'body' }) +
+      validate.errors.slice(0, 1).map(({ params }) => ` ${JSON.stringify(params)}`);
+  };
 }
+
+/// Of what we write.
+export const differs = comparison(closed);
+/// Of what a client writes: properties that nobody knows are passed over.
+const differsAsRequest = comparison((schema) => schema);
 
 /// A path parameter may span segments, which OpenAPI has no word for.
 const segmentsOf = (operation, name) => ((operation.parameters ?? []).map(resolve)
@@ -75,6 +81,24 @@ function responseOf(operation, status) {
   if (exact) return resolve(exact);
   if (status < 500 && !REFUSED_EARLY.has(status)) return undefined;
   return resolve(operation.responses[`${Math.floor(status / 100)}XX`]);
+}
+
+const isJson = (type) => (type ?? '').split(';')[0].trim().toLowerCase() === 'application/json';
+
+/// The schema of an operation's JSON body, if it takes one.
+export const bodySchemaOf = (operation) => resolve(operation.requestBody)?.content?.['application/json']?.schema;
+
+/// Nothing when the document lets a client send `sent` ({type, text}: the body, if there was one);
+/// otherwise why not. Asked of what was accepted, a complaint means that the document is wrong.
+export function objection(method, target, sent) {
+  const operation = operationOf(method, target)?.operation;
+  const body = resolve(operation?.requestBody);
+  if (!body) return undefined;
+  if (!sent.text) return body.required ? 'it was accepted without a body' : undefined;
+  const schema = bodySchemaOf(operation);
+  if (!schema || !isJson(sent.type)) return undefined;
+  const wrong = differsAsRequest(schema, JSON.parse(sent.text));
+  return wrong && `it was accepted with another body: ${wrong}`;
 }
 
 /// Nothing when the answer is as described, or the request is of no route; otherwise why not.
