@@ -153,6 +153,23 @@ for (const [what, match, check] of [
   });
 }
 
+test('a Stripe that hangs does not hold up a login, whose rest is noted', async () => {
+  const other = await startShop({ AUTH0_ISSUER_BASE_URL: 'https://demo.eu.auth0.com', AUTH0_WEBHOOK_SECRET: SECRET,
+    BINNACLE_HTTP_REQUEST_TIMEOUT: '4s' });
+  try {
+    await other.stripe.fault({ kind: 'hang', times: 99 });
+    for (const more of [{}, { email_verified: true }]) {
+      const name = `patient${Object.keys(more).length}`;
+      expect(await other.service.call('POST', '/api/webhooks/auth0',
+        { body: login(name, more), headers: { 'X-Auth0-Secret': SECRET } }), 200, { success: true });
+      assert.deepEqual(other.service.sql(`SELECT f.check_type FROM health_check_failures f JOIN users u ON u.id = f.user_id
+        WHERE u.email = '${name}@example.com' AND f.resolved_at IS NULL`), [['stripe_customer']]);
+    }
+  } finally {
+    await other.stop();
+  }
+});
+
 // -- who it is -----------------------------------------------------------------------------------
 
 test('a verified address links to the user who has it; nothing else does', async () => {
