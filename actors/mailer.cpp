@@ -95,7 +95,7 @@ struct mailer_state : patient_scope<mailer_actor::base> {
     at_work = true;
     auto more = false;
     try {
-      auto body = bind_sql(persistence::hold_mail, app->node, settings().lease, app->time->now());
+      auto body = bind_sql(config.books.hold, app->node, settings().lease, app->time->now());
       auto held = co_await storage_call<std::optional<held_mail>>{
           *this, app->storage, storage_patience, access::append, std::move(body)};
       more = held && *held;
@@ -151,7 +151,7 @@ struct mailer_state : patient_scope<mailer_actor::base> {
   // All three are refused when somebody else is at it by now: then it is theirs.
   task<done> finish(const held_mail& m) {
     count("sent");
-    auto body = bind_sql(persistence::finish_mail, m, app->time->now());
+    auto body = bind_sql(config.books.finish, m, app->time->now());
     co_await stored<done>(app->storage, access::write, std::move(body));
     co_return done{};
   }
@@ -159,14 +159,14 @@ struct mailer_state : patient_scope<mailer_actor::base> {
     count("postponed");
     log::warn("mail not sent",
               {{"mail", m.what.id}, {"kind", m.what.kind}, {"attempt", m.attempt}, {"why", why}});
-    auto body = bind_sql(persistence::postpone_mail, m, why, app->time->now() + delay);
+    auto body = bind_sql(config.books.postpone, m, why, app->time->now() + delay);
     co_await stored<done>(app->storage, access::write, std::move(body));
     co_return done{};
   }
   task<done> give_up(const held_mail& m, std::string why) {
     count("failed");
     log::error("mail given up", {{"mail", m.what.id}, {"kind", m.what.kind}, {"why", why}});
-    auto body = bind_sql(persistence::fail_mail, m, why, app->time->now());
+    auto body = bind_sql(config.books.fail, m, why, app->time->now());
     co_await stored<done>(app->storage, access::write, std::move(body));
     co_return done{};
   }
@@ -191,7 +191,7 @@ struct mailer_state : patient_scope<mailer_actor::base> {
 
   detached_frame show() {
     try {
-      auto counting = bind_sql(persistence::count_mails);
+      auto counting = bind_sql(config.books.count);
       auto counts = co_await storage_call<persistence::mail_counts>{
           *this, app->storage, storage_patience, access::read, std::move(counting)};
       if (!counts) co_return;

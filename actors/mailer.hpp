@@ -43,6 +43,21 @@ void announce_mail(const services&, const mail_draft&);
 /// Makes one attempt and blocks until it is over.
 using mail_sender_actor = caf::typed_actor<caf::replies_to<deliver_mail>::with<mail_delivery>>;
 
+/// What the mailer wants of the database.
+struct mail_books {
+  using tx = persistence::transaction;
+  using held = persistence::held_mail;
+  std::function<result<std::optional<held>>(tx&, const std::string& holder, milliseconds lease,
+                                            time_point now)>
+      hold = persistence::hold_mail;
+  std::function<result<done>(tx&, const held&, time_point now)> finish = persistence::finish_mail;
+  std::function<result<done>(tx&, const held&, const std::string& why, time_point again)> postpone =
+      persistence::postpone_mail;
+  std::function<result<done>(tx&, const held&, const std::string& why, time_point now)> fail =
+      persistence::fail_mail;
+  std::function<result<persistence::mail_counts>(tx&)> count = persistence::count_mails;
+};
+
 struct mailer_config {
   integrations::retry_policy retry{.attempts = std::numeric_limits<int>::max(), // its age ends it
                                    .first = seconds{5},
@@ -51,6 +66,7 @@ struct mailer_config {
   seconds rest{60};
 
   // For deterministic tests.
+  mail_books books{};
   std::function<mail_sender_actor(mailer_actor::pointer)> spawn_sender{};
   std::function<double()> random{}; // in [0, 1)
 };

@@ -101,14 +101,6 @@ result<done> store_invitation(transaction& tx, const services* app, invitation m
       tx, audit(owner->id, "TEAM_MEMBER_INVITED", stored->what.email, address), now);
 }
 
-result<done> take_out(transaction& tx, const remove_member& r, time_point now) {
-  if (auto locked = persistence::lock_users(tx, {r.owner, r.member}); !locked) return locked;
-  auto removed = persistence::remove_team_member(tx, r.owner, r.member, now);
-  if (!removed) return removed;
-  return persistence::write_audit(
-      tx, audit(r.owner, "TEAM_MEMBER_REMOVED", r.member.value, r.address), now);
-}
-
 // -- the actor -----------------------------------------------------------------------------------
 
 struct team_state : actor_scope<team_actor::base> {
@@ -245,7 +237,7 @@ struct team_state : actor_scope<team_actor::base> {
 
   task<joining_outcome> join(std::shared_ptr<const joining_request> asked) {
     joining_outcome out;
-    auto finding = bind_sql(persistence::find_invite, integrations::sha256(asked->token));
+    auto finding = bind_sql(config.books.find_invite, integrations::sha256(asked->token));
     auto invite =
         co_await stored<std::optional<persistence::found_invite>>(access::read, std::move(finding));
     if (!invite || !*invite) {
@@ -274,7 +266,7 @@ struct team_state : actor_scope<team_actor::base> {
 
   task<joined_outcome> take_in(std::shared_ptr<const joining_request> asked) {
     joined_outcome out;
-    auto body = bind_sql(join_by_invite, *asked, app->time->now());
+    auto body = bind_sql(config.books.join, *asked, app->time->now());
     out.made = co_await stored<joined>(access::write, std::move(body));
     co_return out;
   }
@@ -338,13 +330,13 @@ struct team_state : actor_scope<team_actor::base> {
     auto failure = given.warning;
     for (const auto& e : given.project_errors) failure.append(failure.empty() ? "" : "; ") += e;
     auto body =
-        bind_sql(persistence::settle_promised_roles, member, std::move(failure), app->time->now());
+        bind_sql(config.books.settle_promised_roles, member, std::move(failure), app->time->now());
     out.made = co_await stored<done>(access::write, std::move(body));
     co_return out;
   }
 
   task<result<std::optional<persistence::promised_roles>>> find_promise(user_id member) {
-    auto body = bind_sql(persistence::find_promised_roles, std::move(member));
+    auto body = bind_sql(config.books.find_promised_roles, std::move(member));
     co_return co_await stored<std::optional<persistence::promised_roles>>(access::read,
                                                                           std::move(body));
   }
@@ -363,7 +355,7 @@ struct team_state : actor_scope<team_actor::base> {
 
   task<removal> remove(remove_member asked) {
     removal out;
-    auto body = bind_sql(take_out, std::move(asked), app->time->now());
+    auto body = bind_sql(config.books.remove, std::move(asked), app->time->now());
     out.made = co_await stored<done>(access::write, std::move(body));
     co_return out;
   }
@@ -376,11 +368,14 @@ struct team_state : actor_scope<team_actor::base> {
   }
 
   services* app = nullptr;
+  team_config config{};
   std::map<user_id, std::deque<std::coroutine_handle<>>> lanes{}; // teams that somebody is at
 };
 
-team_actor::behavior_type team(team_actor::stateful_pointer<team_state> self, services* app) {
+team_actor::behavior_type team(team_actor::stateful_pointer<team_state> self, services* app,
+                               team_config config) {
   self->state.app = app;
+  self->state.config = std::move(config);
   return {
       [self](const invite_member& m) { return self->state.begin<invited_member>(m.what); },
       [self](const join_team& m) { return self->state.begin<joined_team>(m.what); },
@@ -459,6 +454,14 @@ result<joined> join_by_invite(transaction& tx, const joining_request& asked, tim
   return join(tx, *invite, asked.who, asked.address, now);
 }
 
+result<done> take_out_of_team(transaction& tx, const remove_member& r, time_point now) {
+  if (auto locked = persistence::lock_users(tx, {r.owner, r.member}); !locked) return locked;
+  auto removed = persistence::remove_team_member(tx, r.owner, r.member, now);
+  if (!removed) return removed;
+  return persistence::write_audit(
+      tx, audit(r.owner, "TEAM_MEMBER_REMOVED", r.member.value, r.address), now);
+}
+
 result<std::optional<joined>> join_if_invited(transaction& tx, const user_id& who,
                                               const std::string& email, const std::string& address,
                                               time_point now) {
@@ -478,6 +481,8 @@ result<std::optional<joined>> join_if_invited(transaction& tx, const user_id& wh
   return std::optional{std::move(*in)};
 }
 
-team_actor spawn_team(caf::actor_system& system, services& app) { return system.spawn(team, &app); }
+team_actor spawn_team(caf::actor_system& system, services& app, team_config config) {
+  return system.spawn(team, &app, std::move(config));
+}
 
 } // namespace binnacle

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <caf/fwd.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,6 +81,26 @@ result<std::optional<joined>> join_if_invited(persistence::transaction&, const u
                                               const std::string& email, const std::string& address,
                                               time_point now);
 
-team_actor spawn_team(caf::actor_system&, services&);
+/// not_found "Team member not found".
+result<done> take_out_of_team(persistence::transaction&, const remove_member&, time_point now);
+
+/// What the actor wants of the database for what is done to members.
+struct team_books {
+  using tx = persistence::transaction;
+  std::function<result<std::optional<persistence::found_invite>>(tx&, const std::string& digest)>
+      find_invite = persistence::find_invite;
+  std::function<result<joined>(tx&, const joining_request&, time_point now)> join = join_by_invite;
+  std::function<result<done>(tx&, const remove_member&, time_point now)> remove = take_out_of_team;
+  std::function<result<std::optional<persistence::promised_roles>>(tx&, const user_id&)>
+      find_promised_roles = persistence::find_promised_roles;
+  std::function<result<done>(tx&, const user_id&, const std::string& failure, time_point now)>
+      settle_promised_roles = persistence::settle_promised_roles;
+};
+
+struct team_config {
+  team_books books{}; // for deterministic tests
+};
+
+team_actor spawn_team(caf::actor_system&, services&, team_config = {});
 
 } // namespace binnacle
