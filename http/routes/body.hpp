@@ -45,6 +45,9 @@ public:
   }
   binnacle::secret secret(std::string_view name) { return binnacle::secret{text(name)}; }
 
+  /// All of it, for fields that are objects themselves.
+  const boost::json::object& object() const { return from_; }
+
   /// The first thing that was wrong; its `fields` are all that were.
   const std::optional<fault>& problem() const { return problem_; }
   void note(fault f);

@@ -1,5 +1,6 @@
 #include "http/routes/table.hpp"
 
+#include "http/routes/assinante/handlers.hpp"
 #include "http/routes/gateway/handlers.hpp"
 #include "http/routes/hub/handlers.hpp"
 #include "http/routes/operations/handlers.hpp"
@@ -115,6 +116,13 @@ constexpr route routes[]{
     {post,    "/api/team/join",          &platform, who::user,   platform_default, csrf::origin_if_present, post_team_join},
     {get,  "/api/admin/mail",                        &platform, who::admin,  platform_default, csrf::none,              get_mails},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
+
+    {get,  "/api/csrf",                   &assinante, who::anyone, assinante_read,      csrf::none,  get_csrf},
+    {get,  "/api/assinante/subscription", &assinante, who::user,   assinante_read,      csrf::none,  get_subscription, kept_until(topic::subscriber, topic::identity)},
+    {put,  "/api/assinante/subscription", &assinante, who::user,   assinante_write,     csrf::token, put_subscription},
+    {get,  "/api/assinante/orders",       &assinante, who::user,   assinante_read,      csrf::none,  get_orders,       kept_until(topic::subscriber)},
+    {get,  "/api/assinante/invoices",     &assinante, who::user,   assinante_read,      csrf::none,  get_invoices,     kept_until(topic::subscriber)},
+    {post, "/api/assinante/register",     &assinante, who::user,   assinante_sensitive, csrf::token, post_register},
 
     {get,  "/api/events",            &operations, who::user,   platform_default, csrf::none, get_events},
     {get,  "/.well-known/jwks.json", &operations, who::anyone, none,             csrf::none, get_jwks},

@@ -103,6 +103,12 @@ const MATRIX = {
   'GET /api/admin/billing/events/{id}': { access: 'admin', good: 404 },
   'POST /api/admin/billing/events/{id}/replay': { access: 'admin', good: 404, body: {} },
 
+  'GET /api/assinante/subscription': { access: 'user', good: 404, bearer: true }, // nobody here is registered
+  'PUT /api/assinante/subscription': { access: 'user', good: 400, body: {}, hub: true, bearer: true },
+  'GET /api/assinante/orders': { access: 'user', good: 404, bearer: true },
+  'GET /api/assinante/invoices': { access: 'user', good: 404, bearer: true },
+  'POST /api/assinante/register': { access: 'user', good: 400, body: {}, hub: true, bearer: true },
+
   'GET /api/events': { access: 'user', good: 200, endless: true },
   'GET /.well-known/jwks.json': { access: 'anyone', good: 200 },
   'GET /version': { access: 'anyone', good: 200 },
@@ -248,7 +254,7 @@ async function statusOf(path, { token, cookie, headers }) {
   return { status: answer.status, text: '' };
 }
 
-for (const [name, { access, good, body, keepCookie, hub, endless }] of Object.entries(MATRIX)) {
+for (const [name, { access, good, body, keepCookie, hub, bearer, endless }] of Object.entries(MATRIX)) {
   test(`${name} is for ${access}`, async () => {
     const [method, pattern] = name.split(' ');
     const path = pattern.replace('{userId}', subjectOf(bob));
@@ -256,7 +262,8 @@ for (const [name, { access, good, body, keepCookie, hub, endless }] of Object.en
     for (const [who, caller] of Object.entries(callers)) {
       const { kind, options } = hub ? atHub(caller) : caller;
       if (keepCookie && options.cookie) continue; // it would end the session of the rows below
-      const wanted = RULES[access][kind] ?? good;
+      const unknown = bearer && caller.options.cookie; // no cookie is a login there
+      const wanted = RULES[access][unknown ? 'nobody' : kind] ?? good;
       const { status, text } = endless ? await statusOf(path, options)
         : await service.call(method, path, { ...options, body });
       if (status !== wanted) wrong.push(`${who}: ${status} instead of ${wanted}: ${text.slice(0, 120)}`);

@@ -57,7 +57,7 @@ function unsafeRoutes() {
 const credentials = (face, who) => ({
   ...({ user: { token: admin }, admin: { token: admin }, cron: { token: SECRET },
     auth0: { headers: { 'X-Auth0-Secret': SECRET } } })[who],
-  ...(face === 'hub' ? hubHeaders(service) : {}),
+  ...(['hub', 'assinante'].includes(face) ? hubHeaders(service) : {}),
 });
 
 assert.ok(unsafeRoutes().length >= 9, 'this test does not find the routes');

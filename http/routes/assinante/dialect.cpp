@@ -1,4 +1,5 @@
 #include "http/routes/dialect.hpp"
+#include "config/base/text.hpp"
 #include "http/surfaces.hpp"
 
 namespace binnacle::http {
@@ -34,9 +35,21 @@ constexpr error_table rows{{
 }};
 static_assert(in_order(rows));
 
+std::string text_of(errc code) { return std::string{rows[static_cast<std::size_t>(code)].text}; }
+
+/// Its 503 says that there is no subscription, too.
+constexpr std::string_view subscription_path = "/api/assinante/subscription";
+
 constexpr std::array translations{
     translation{"Invalid JSON body", "JSON inválido"},
     translation{"The body must be a JSON object", "O corpo deve ser um objeto JSON"},
+    translation{"Content-Type must be application/json", "Content-Type deve ser application/json"},
+    translation{"Invalid path parameter", "Parâmetro inválido no caminho"},
+    translation{"Authentication is not configured",
+                "Serviço de autenticação temporariamente indisponível"},
+    translation{"User not found", "Usuário não encontrado"},
+    translation{"User already registered", "Usuário já cadastrado"},
+    translation{"Subscription not found", "Assinatura não encontrada"},
     translation{"Account is suspended", "Conta suspensa"},
     translation{"Account has been deleted", "Conta excluída"},
     translation{"Too many requests at once", "Muitas requisições simultâneas"},
@@ -46,19 +59,37 @@ constexpr std::array translations{
                 "Idempotency-Key deve ter de 1 a 255 caracteres ASCII imprimíveis"},
 };
 
+bool brings_token(const request& req) {
+  constexpr std::string_view scheme = "bearer ";
+  return lower_case(req.at(field::authorization).substr(0, scheme.size())) == scheme;
+}
+
+/// Of each wrong field, with the body's message for all of them.
+json::array details_of(const fault& f, const std::string& text) {
+  if (f.fields.empty()) return {json::object{{"field", f.field}, {"message", text}}};
+  json::array out;
+  for (const auto& p : f.fields)
+    out.emplace_back(json::object{{"field", p.field}, {"message", p.text}});
+  return out;
+}
+
 response render(const fault& f, const exchange& x) {
   auto shown = describe(f, rows, translations);
   if (is_csrf_refusal(f)) {
     shown.name = "CSRF_TOKEN_INVALID";
     shown.text = "Token CSRF inválido ou ausente";
   }
-  if (f.code == errc::unauthenticated && f.text.empty() && x.req.at(field::authorization).empty())
+  if (f.code == errc::unauthenticated && f.text.empty() && !brings_token(x.req))
     shown.text = "Token de autenticação não fornecido";
-  json::object body{{"error", shown.name}, {"message", shown.text}};
+  json::array details;
   if (f.code == errc::bad_request && !f.field.empty()) {
-    json::array details{json::object{{"field", f.field}, {"message", shown.text}}};
-    body.add("details", std::move(details));
+    details = details_of(f, shown.text);
+    shown.text = text_of(errc::bad_request);
   }
+  json::object body{{"error", shown.name}, {"message", shown.text}};
+  if (!details.empty()) body.add("details", std::move(details));
+  if (shown.status == 503 && x.matched && x.matched->path == subscription_path)
+    body.add("subscription", nullptr);
   if (f.code == errc::rate_limited) body.add("retryAfter", retry_after(x));
   return present(shown, body, x);
 }

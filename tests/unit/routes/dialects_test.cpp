@@ -239,6 +239,18 @@ TEST(AssinanteDialect, HasACodeForCsrf) {
       R"({"error":"CSRF_TOKEN_INVALID","message":"Token CSRF inválido ou ausente"})");
 }
 
+TEST(AssinanteDialect, TellsEveryWrongFieldAtOnce) {
+  exchange_stub x{"/api/assinante/register"};
+
+  EXPECT_EQ(
+      assinante.render(bad_fields({{"cpf", "CPF inválido"}, {"email", "Email inválido"}}), x).body,
+      R"({"error":"VALIDATION_ERROR","message":"Dados inválidos","details":[)"
+      R"({"field":"cpf","message":"CPF inválido"},{"field":"email","message":"Email inválido"}]})");
+  EXPECT_EQ(assinante.render(bad_field("email", "Email já cadastrado"), x).body,
+            R"({"error":"VALIDATION_ERROR","message":"Dados inválidos","details":[)"
+            R"({"field":"email","message":"Email já cadastrado"}]})");
+}
+
 TEST(DeveloperDialect, HasLowerCaseCodes) {
   exchange_stub x{"/dashboard/projects"};
 
