@@ -77,6 +77,10 @@ struct price_options {
   std::string from{};         // RFC 3339; empty: now
 };
 int add_price(settings config, const price_options& options);
+/// Prints, as JSON, everything that is kept about a person.
+int export_person(settings config, const std::string& email);
+/// Takes a person out of everything that is kept, but for what the books need.
+int erase_person(settings config, const std::string& email);
 /// Checks configuration, database, migrations, clusters and clocks; says what to do about faults.
 int doctor(settings config, const std::string& config_file);
 

@@ -152,6 +152,20 @@ int main(int argc, char** argv) {
   price->callback(
       [&] { command = [&](settings s) { return commands::add_price(std::move(s), new_price); }; });
 
+  auto* person = add("person", "hand out or erase what is kept about a person");
+  person->require_subcommand(1);
+  std::string person_email;
+  auto add_for_person = [&](const char* name, const char* help, auto run) {
+    auto* sub = person->add_subcommand(name, help);
+    sub->fallthrough();
+    sub->add_option("--email", person_email, "the person's email address")->required();
+    sub->callback(
+        [&, run] { command = [&, run](settings s) { return run(std::move(s), person_email); }; });
+  };
+  add_for_person("export", "print, as JSON, everything that is kept", commands::export_person);
+  add_for_person("erase", "take out who it was; what the books need stays, of nobody",
+                 commands::erase_person);
+
   auto* doctor = add("doctor", "check the installation and say what to do about faults");
   doctor->callback(
       [&] { command = [&](settings s) { return commands::doctor(std::move(s), file); }; });
