@@ -103,8 +103,13 @@ const surface* router::surface_of_path(std::string_view path) const {
 
 void router::choose(const entry& at, method verb, const surface* only, match& out) const {
   auto wanted = verb == method::head ? method::get : verb;
+  unsigned seen = 0;
   for (auto* r : at.methods) {
     if (only && r->face != only && r->face != &operations) continue;
+    // What two surfaces claim is the first one's, but on the other one's host.
+    auto bit = 1u << static_cast<unsigned>(r->verb);
+    if (seen & bit) continue;
+    seen |= bit;
     out.to = r;
     out.face = r->face;
     out.what = match::outcome::wrong_method;
@@ -162,6 +167,8 @@ std::string allow_header(const std::vector<const route*>& methods, const surface
     if (r->verb == method::get) names.emplace_back("HEAD");
   }
   std::ranges::sort(names);
+  auto [same, end] = std::ranges::unique(names);
+  names.erase(same, end);
   std::string out;
   for (auto n : names) out.append(out.empty() ? "" : ", ").append(n);
   return out;

@@ -117,6 +117,7 @@ constexpr route routes[]{
     {get,  "/api/admin/mail",                        &platform, who::admin,  platform_default, csrf::none,              get_mails},
     {get,  "/api/admin/timers",                      &platform, who::admin,  platform_default, csrf::none,              get_timers},
 
+    // Where the surface has a host of its own.
     {get,  "/api/csrf",                   &assinante, who::anyone, assinante_read,      csrf::none,  get_csrf},
     {get,  "/api/assinante/subscription", &assinante, who::user,   assinante_read,      csrf::none,  get_subscription, kept_until(topic::subscriber, topic::identity)},
     {put,  "/api/assinante/subscription", &assinante, who::user,   assinante_write,     csrf::token, put_subscription},
