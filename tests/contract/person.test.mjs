@@ -61,6 +61,22 @@ before(async () => {
       ('m2', 'c2', 'invite', 'somebody@example.com', '${NAME} invites you', 'sent', now(), now(), now(), now());
     INSERT INTO hub_notifications (user_id, source, type, title, message, created_at) VALUES ('${id}', 's', 't', 'For ${NAME}', 'm', now());
     INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ('https://issuer.example', 'subject-1', '${id}', now());
+    INSERT INTO stripe_events (id, type, object_key, livemode, created_at, payload, source, state, next_attempt_at, received_at, awaited_email, last_error)
+    VALUES ('evt_3', 'checkout.session.completed', 'cs_1', false, now(), '{"object":{"email":"${EMAIL.toUpperCase()}","amount":12}}', 'webhook', 'unresolved',
+      now(), now(), '${EMAIL}', 'nobody is ${EMAIL}');
+    INSERT INTO newsletter_requests (token_digest, email, source, created_at, expires_at)
+    VALUES (sha256('x'), '${EMAIL}', 'website', now(), now());
+    INSERT INTO team_invites (account_owner_id, email, token_digest, project_role, auto_assign_projects, expires_at, created_at)
+    VALUES ('${subjectOf(admin)}', '${EMAIL}', sha256('y'), 'Observer', false, now(), now());
+    INSERT INTO health_check_failures (user_id, email, check_type, error_message, created_at)
+    VALUES ('${id}', '${EMAIL}', 'hopsworks', 'no account of ${NAME}', now());
+    INSERT INTO hub_projects (id, user_id, title, created_at, updated_at) VALUES ('hp', '${id}', '${NAME}', now(), now());
+    INSERT INTO hub_tasks (id, user_id, project_id, title, created_at) VALUES ('ht', '${id}', 'hp', 'call ${NAME}', now());
+    INSERT INTO developer_projects (id, owner_id, name, created_at, updated_at)
+    VALUES ('01HZX3J5K7M9N1P3R5T7V9WXYZ', '${id}', 'Shop of ${NAME}', now(), now()),
+      ('01HZX3J5K7M9N1P3R5T7V9WXY0', '${subjectOf(admin)}', 'Another shop', now(), now());
+    INSERT INTO project_users (id, project_id, email, name, created_at)
+    VALUES ('01HZX3J5K7M9N1P3R5T7V9WXY1', '01HZX3J5K7M9N1P3R5T7V9WXY0', '${EMAIL}', '${NAME}', now());
     INSERT INTO audit_log (at, actor, action, target, detail, address)
     VALUES (now(), '${subjectOf(admin)}', 'USER_ASSIGNED', '${EMAIL}', '{"email":"${EMAIL}","username":"${USERNAME}"}', '10.9.9.9');
     UPDATE users SET image = '/r2/${id}/one.webp', registration_ip = '${from}', metadata = '{"full_name":"${NAME}"}' WHERE id = '${id}'`);
@@ -78,7 +94,8 @@ test('an export has the rows of every surface, without secrets and without anybo
   const text = await service.good(['person', 'export', '--email', EMAIL.toUpperCase()]);
   const rows = JSON.parse(text);
   for (const table of ['users', 'subscribers', 'identities', 'sessions', 'assinante_subscriptions', 'assinante_orders', 'assinante_invoices',
-    'assinante_history', 'consent_log', 'newsletter_subscribers', 'mail_outbox', 'hub_notifications', 'audit_log', 'stripe_customers', 'stripe_events'])
+    'assinante_history', 'consent_log', 'newsletter_subscribers', 'newsletter_requests', 'mail_outbox', 'hub_notifications', 'hub_projects',
+    'hub_tasks', 'team_invites', 'developer_projects', 'project_users', 'audit_log', 'stripe_customers', 'stripe_events'])
     assert.ok(rows[table]?.length >= 1, table);
   assert.equal(rows.users[0].email, EMAIL);
   assert.equal(rows.assinante_invoices[0].amount, 89.9);
@@ -108,6 +125,8 @@ test('an erasure leaves no trace of who it was in a dump, and the books as they 
   assert.deepEqual(service.sql('SELECT key FROM unwanted_objects'), [[`${id}/one.webp`]]);
   assert.equal(number(`audit_log WHERE action = 'PERSON_ERASED' AND target = '${id}'`), 1);
   assert.equal(number(`stripe_events WHERE id = 'evt_2' AND payload IS NOT NULL`), 1);
+  assert.deepEqual(service.sql(`SELECT payload::json->'object'->>'amount' FROM stripe_events WHERE id = 'evt_3'`), [['12']]); // still to be applied
+  assert.equal(number(`developer_projects WHERE name = 'Another shop' AND deleted_at IS NULL AND user_count = 0`), 1);
   await until('the running service knows', async () =>
     (await service.call('GET', '/api/assinante/subscription', { token })).status === 401);
 });
