@@ -1,3 +1,4 @@
+#include "persistence/health_checks.hpp"
 #include "persistence/hopsworks_accounts.hpp"
 #include "persistence/project_sync.hpp"
 #include "persistence/suspensions.hpp"
