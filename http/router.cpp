@@ -41,6 +41,7 @@ struct prefix {
 };
 const std::array prefixes{
     prefix{"/api/assinante", &assinante},
+    prefix{"/api/admin/assinante", &assinante_admin},
     prefix{"/api/auth/login", &gateway},
     prefix{"/api/auth/logout", &gateway},
     prefix{"/api/auth/me", &gateway},
@@ -105,7 +106,7 @@ void router::choose(const entry& at, method verb, const surface* only, match& ou
   auto wanted = verb == method::head ? method::get : verb;
   unsigned seen = 0;
   for (auto* r : at.methods) {
-    if (only && r->face != only && r->face != &operations) continue;
+    if (only && r->face != only && !r->face->of_all_surfaces) continue;
     // What two surfaces claim is the first one's, but on the other one's host.
     auto bit = 1u << static_cast<unsigned>(r->verb);
     if (seen & bit) continue;

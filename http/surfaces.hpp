@@ -9,6 +9,8 @@
 namespace binnacle::http {
 
 extern const surface hub, assinante, gateway, platform, developer, operations;
+/// The dialect of assinante for admins, who come with whatever credential they have.
+extern const surface assinante_admin;
 
 /// An error of the protocol that no errc stands for (408, 414, 417, 431, 505), in the dialect of
 /// `face`. An empty `text` becomes the status's own phrase.

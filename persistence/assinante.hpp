@@ -28,4 +28,13 @@ struct author {
   std::string user_agent{};
 };
 
+/// What an admin looks at, of everybody's rows: by id, a page after another.
+struct listing {
+  user_id who{};              // empty: everybody's
+  std::string subscription{}; // id; empty: of all
+  std::string status{};       // empty: any
+  std::string after{};        // the last id of the page before
+  std::int64_t limit = 50;
+};
+
 } // namespace binnacle::persistence::assinante

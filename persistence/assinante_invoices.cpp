@@ -24,6 +24,11 @@ invoice invoice_of(const pqxx::row& row) {
           .created_at = time_of(row[10])};
 }
 
+std::optional<invoice> first_invoice(const pqxx::result& rows) {
+  if (rows.empty()) return {};
+  return invoice_of(rows[0]);
+}
+
 } // namespace
 
 constexpr statement page{"assinante_invoices_of", "SELECT " INVOICE_COLUMNS R"sql(
@@ -58,9 +63,35 @@ constexpr statement by_id{"assinante_find_invoice", "SELECT " INVOICE_COLUMNS R"
 )sql"};
 result<std::optional<invoice>> find_invoice(transaction& tx, const user_id& who,
                                             const std::string& id) {
-  auto rows = exec(tx, by_id, who, id);
-  if (rows.empty()) return std::optional<invoice>{};
-  return std::optional{invoice_of(rows[0])};
+  return first_invoice(exec(tx, by_id, who, id));
+}
+
+constexpr statement anybodys{"assinante_find_any_invoice", "SELECT " INVOICE_COLUMNS R"sql(
+  FROM assinante_invoices WHERE id = $1
+)sql"};
+result<std::optional<invoice>> find_any_invoice(transaction& tx, const std::string& id) {
+  return first_invoice(exec(tx, anybodys, id));
+}
+
+constexpr statement by_stripe{"assinante_stripe_invoice", "SELECT " INVOICE_COLUMNS R"sql(
+  FROM assinante_invoices WHERE stripe_invoice = $1
+)sql"};
+result<std::optional<invoice>> find_stripe_invoice(transaction& tx, const std::string& stripe_id) {
+  return first_invoice(exec(tx, by_stripe, stripe_id));
+}
+
+constexpr statement everybodys{"assinante_list_invoices", "SELECT " INVOICE_COLUMNS R"sql(
+  FROM assinante_invoices
+  WHERE ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR subscription_id = $2)
+    AND ($3::text IS NULL OR status = $3) AND id > $4
+  ORDER BY id LIMIT $5
+)sql"};
+result<std::vector<invoice>> list_invoices(transaction& tx, const listing& l) {
+  std::vector<invoice> out;
+  for (auto row : exec(tx, everybodys, or_null(l.who), or_null(l.subscription), or_null(l.status),
+                       l.after, l.limit))
+    out.push_back(invoice_of(row));
+  return out;
 }
 
 constexpr statement upsert{"assinante_upsert_invoices", R"sql(

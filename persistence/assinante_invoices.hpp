@@ -44,6 +44,11 @@ result<invoice_totals> sum_invoices(transaction&, const user_id&, std::int64_t y
 
 result<std::optional<invoice>> find_invoice(transaction&, const user_id&, const std::string& id);
 
+/// Of everybody: for admins, and for what follows Stripe.
+result<std::optional<invoice>> find_any_invoice(transaction&, const std::string& id);
+result<std::optional<invoice>> find_stripe_invoice(transaction&, const std::string& stripe_id);
+result<std::vector<invoice>> list_invoices(transaction&, const listing&);
+
 /// Orphaned: there is no such subscription. An outcome each, in the order given. Touches
 /// subscriber.
 result<std::vector<outcome>> upsert_invoices(transaction&, const std::vector<invoice>&,

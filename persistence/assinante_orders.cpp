@@ -4,9 +4,32 @@
 
 namespace binnacle::persistence::assinante {
 
-constexpr statement page{"assinante_orders_of", R"sql(
-  SELECT id, subscription_id, order_number, status, total, items, shipping_address, tracking_code,
-    shipped_at, delivered_at, created_at
+#define ORDER_COLUMNS                                                                              \
+  "id, subscription_id, order_number, status, total, items, shipping_address, tracking_code, "     \
+  "shipped_at, delivered_at, created_at"
+
+namespace {
+
+std::vector<order> orders_in(const pqxx::result& rows) {
+  std::vector<order> out;
+  for (auto row : rows)
+    out.push_back({.id = text_of(row[0]),
+                   .subscription = text_of(row[1]),
+                   .number = text_of(row[2]),
+                   .status = text_of(row[3]),
+                   .total = decimal_of(row[4]),
+                   .items = text_of(row[5]),
+                   .shipping_address = text_of(row[6]),
+                   .tracking_code = text_of(row[7]),
+                   .shipped_at = maybe_time(row[8]),
+                   .delivered_at = maybe_time(row[9]),
+                   .created_at = time_of(row[10])});
+  return out;
+}
+
+} // namespace
+
+constexpr statement page{"assinante_orders_of", "SELECT " ORDER_COLUMNS R"sql(
   FROM assinante_orders
   WHERE user_id = $1 AND ($2::text IS NULL OR status = $2)
   ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4
@@ -17,20 +40,28 @@ constexpr statement number{"assinante_count_orders", R"sql(
 result<order_page> orders_of(transaction& tx, const user_id& who, const order_filter& f) {
   order_page out;
   auto status = or_null(f.status);
-  for (auto row : exec(tx, page, who, status, f.limit, f.offset))
-    out.orders.push_back({.id = text_of(row[0]),
-                          .subscription = text_of(row[1]),
-                          .number = text_of(row[2]),
-                          .status = text_of(row[3]),
-                          .total = decimal_of(row[4]),
-                          .items = text_of(row[5]),
-                          .shipping_address = text_of(row[6]),
-                          .tracking_code = text_of(row[7]),
-                          .shipped_at = maybe_time(row[8]),
-                          .delivered_at = maybe_time(row[9]),
-                          .created_at = time_of(row[10])});
+  out.orders = orders_in(exec(tx, page, who, status, f.limit, f.offset));
   out.total = integer_of(exec(tx, number, who, status)[0][0]);
   return out;
+}
+
+constexpr statement one{"assinante_find_order", "SELECT " ORDER_COLUMNS R"sql(
+  FROM assinante_orders WHERE id = $1
+)sql"};
+result<std::optional<order>> find_order(transaction& tx, const std::string& id) {
+  auto found = orders_in(exec(tx, one, id));
+  return found.empty() ? std::optional<order>{} : std::optional{std::move(found.front())};
+}
+
+constexpr statement everybodys{"assinante_list_orders", "SELECT " ORDER_COLUMNS R"sql(
+  FROM assinante_orders
+  WHERE ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR subscription_id = $2)
+    AND ($3::text IS NULL OR status = $3) AND id > $4
+  ORDER BY id LIMIT $5
+)sql"};
+result<std::vector<order>> list_orders(transaction& tx, const listing& l) {
+  return orders_in(exec(tx, everybodys, or_null(l.who), or_null(l.subscription), or_null(l.status),
+                        l.after, l.limit));
 }
 
 constexpr statement upsert{"assinante_upsert_orders", R"sql(

@@ -42,6 +42,10 @@ struct order_page {
 /// rows.
 result<order_page> orders_of(transaction&, const user_id&, const order_filter&);
 
+/// Of everybody: for admins.
+result<std::optional<order>> find_order(transaction&, const std::string& id);
+result<std::vector<order>> list_orders(transaction&, const listing&);
+
 /// Orphaned: there is no such subscription. An outcome each, in the order given. Touches
 /// subscriber.
 result<std::vector<outcome>> upsert_orders(transaction&, const std::vector<order>&, time_point now);

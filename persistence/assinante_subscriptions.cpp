@@ -74,6 +74,25 @@ result<std::vector<subscription>> subscriptions_of(transaction& tx, const user_i
   return out;
 }
 
+constexpr statement one{"assinante_find_subscription", "SELECT " SUBSCRIPTION_COLUMNS R"sql(
+  FROM assinante_subscriptions s WHERE s.id = $1
+)sql"};
+result<std::optional<subscription>> find_subscription(transaction& tx, const std::string& id) {
+  return first_subscription(exec(tx, one, id));
+}
+
+constexpr statement everybodys{"assinante_list_subscriptions", "SELECT " SUBSCRIPTION_COLUMNS R"sql(
+  FROM assinante_subscriptions s
+  WHERE ($1::text IS NULL OR s.user_id = $1) AND ($2::text IS NULL OR s.status = $2) AND s.id > $3
+  ORDER BY s.id LIMIT $4
+)sql"};
+result<std::vector<subscription>> list_subscriptions(transaction& tx, const listing& l) {
+  std::vector<subscription> out;
+  for (auto row : exec(tx, everybodys, or_null(l.who), or_null(l.status), l.after, l.limit))
+    out.push_back(subscription_of(row));
+  return out;
+}
+
 constexpr statement by_stripe{"assinante_stripe_subscription", "SELECT " SUBSCRIPTION_COLUMNS R"sql(
   FROM assinante_subscriptions s WHERE s.stripe_subscription = $1
 )sql"};

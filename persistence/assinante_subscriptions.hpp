@@ -34,6 +34,9 @@ struct subscription {
 result<std::optional<subscription>> active_subscription(transaction&, const user_id&);
 /// All, newest first.
 result<std::vector<subscription>> subscriptions_of(transaction&, const user_id&);
+/// Of everybody: for admins.
+result<std::optional<subscription>> find_subscription(transaction&, const std::string& id);
+result<std::vector<subscription>> list_subscriptions(transaction&, const listing&);
 /// By Stripe's id; whose it is tells the row.
 result<std::optional<subscription>> find_stripe_subscription(transaction&, const std::string& id);
 

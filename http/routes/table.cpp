@@ -1,5 +1,6 @@
 #include "http/routes/table.hpp"
 
+#include "http/routes/assinante/admin_handlers.hpp"
 #include "http/routes/assinante/handlers.hpp"
 #include "http/routes/gateway/handlers.hpp"
 #include "http/routes/hub/handlers.hpp"
@@ -123,7 +124,21 @@ constexpr route routes[]{
     {put,  "/api/assinante/subscription", &assinante, who::user,   assinante_write,     csrf::token, put_subscription},
     {get,  "/api/assinante/orders",       &assinante, who::user,   assinante_read,      csrf::none,  get_orders,       kept_until(topic::subscriber)},
     {get,  "/api/assinante/invoices",     &assinante, who::user,   assinante_read,      csrf::none,  get_invoices,     kept_until(topic::subscriber)},
+    {get,  "/api/assinante/invoices/{id}/pdf", &assinante, who::user, assinante_read,    csrf::none,  get_invoice_pdf},
     {post, "/api/assinante/register",     &assinante, who::user,   assinante_sensitive, csrf::token, post_register},
+
+    {get, "/api/admin/assinante/subscriptions",        &assinante_admin, who::admin, platform_default, csrf::none,               get_subscription_rows},
+    {post,"/api/admin/assinante/subscriptions",        &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  post_subscription_row},
+    {get, "/api/admin/assinante/subscriptions/{id}",   &assinante_admin, who::admin, platform_default, csrf::none,               get_subscription_row},
+    {put, "/api/admin/assinante/subscriptions/{id}",   &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  put_subscription_row},
+    {get, "/api/admin/assinante/orders",               &assinante_admin, who::admin, platform_default, csrf::none,               get_order_rows},
+    {post,"/api/admin/assinante/orders",               &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  post_order_row},
+    {get, "/api/admin/assinante/orders/{id}",          &assinante_admin, who::admin, platform_default, csrf::none,               get_order_row},
+    {put, "/api/admin/assinante/orders/{id}",          &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  put_order_row},
+    {get, "/api/admin/assinante/invoices",             &assinante_admin, who::admin, platform_default, csrf::none,               get_invoice_rows},
+    {post,"/api/admin/assinante/invoices",             &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  post_invoice_row},
+    {get, "/api/admin/assinante/invoices/{id}",        &assinante_admin, who::admin, platform_default, csrf::none,               get_invoice_row},
+    {put, "/api/admin/assinante/invoices/{id}",        &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  put_invoice_row},
 
     {get,  "/api/events",            &operations, who::user,   platform_default, csrf::none, get_events},
     {get,  "/.well-known/jwks.json", &operations, who::anyone, none,             csrf::none, get_jwks},

@@ -100,4 +100,11 @@ const surface assinante{.name = "assinante",
                         .order = {check::csrf, check::limit, check::authentication},
                         .render = render};
 
+const surface assinante_admin{.name = "assinante",
+                              .order = {check::limit, check::authentication, check::csrf},
+                              .render = render,
+                              .session_cookie = "session",
+                              .other_session_cookies = {"appSession", "__Host-session"},
+                              .of_all_surfaces = true};
+
 } // namespace binnacle::http

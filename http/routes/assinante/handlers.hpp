@@ -15,6 +15,7 @@ task<result<response>> get_subscription(context& ctx);
 task<result<response>> put_subscription(context& ctx);
 task<result<response>> get_orders(context& ctx);
 task<result<response>> get_invoices(context& ctx);
+task<result<response>> get_invoice_pdf(context& ctx);
 task<result<response>> post_register(context& ctx);
 
 /// Where an invoice's PDF is: the path of its route, after http.public_url when that is set.
