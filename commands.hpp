@@ -81,6 +81,13 @@ int add_price(settings config, const price_options& options);
 int export_person(settings config, const std::string& email);
 /// Takes a person out of everything that is kept, but for what the books need.
 int erase_person(settings config, const std::string& email);
+/// Brings in rows from a file of JSON lines, `failed` when some were refused.
+struct import_options {
+  std::string surface{};
+  std::string file{}; // "-": standard input
+  bool dry_run = false;
+};
+int import_rows(settings config, const import_options& options);
 /// Checks configuration, database, migrations, clusters and clocks; says what to do about faults.
 int doctor(settings config, const std::string& config_file);
 

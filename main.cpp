@@ -165,6 +165,13 @@ int main(int argc, char** argv) {
   add_for_person("export", "print, as JSON, everything that is kept", commands::export_person);
   add_for_person("erase", "take out who it was; what the books need stays, of nobody",
                  commands::erase_person);
+  auto* bring = add("import", "bring in subscribers, subscriptions, orders and invoices");
+  commands::import_options imported;
+  bring->add_option("--surface", imported.surface, "whose rows: assinante")->required();
+  bring->add_option("file", imported.file, "JSON lines; - is standard input")->required();
+  bring->add_flag("--dry-run", imported.dry_run, "check all of it, store nothing");
+  bring->callback(
+      [&] { command = [&](settings s) { return commands::import_rows(std::move(s), imported); }; });
 
   auto* doctor = add("doctor", "check the installation and say what to do about faults");
   doctor->callback(

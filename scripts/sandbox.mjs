@@ -7,6 +7,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { demoSubscribers } from './subscribers.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const binary = join(root, 'build/release/binnacle');
@@ -278,6 +279,8 @@ async function makeCompany({ state, url, environment, standIn, stripe, hopsworks
   // Ana and Ben pay by card; Chloe has yet to.
   for (const { username, email } of people.slice(0, 2))
     await once(`card of ${username}`, () => payByCard(admin.as(username), stripe, email));
+  await once('subscribers', () =>
+    command(environment, ['import', '--surface', 'assinante', '-'], { input: demoSubscribers() }));
   await once('reports to Stripe', async () => {
     console.log('  reporting what was used to Stripe ...');
     await command(environment, ['sync-stripe']);

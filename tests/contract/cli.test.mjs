@@ -8,7 +8,7 @@ import {
 } from './harness.mjs';
 
 const NAMESPACES = ['analytics', 'fraud-detection', 'recommender'];
-const COMMANDS = ['serve', 'migrate', 'collect', 'sync-stripe', 'disputes', 'reconcile', 'price', 'token', 'user', 'project', 'person', 'doctor', 'version',
+const COMMANDS = ['serve', 'migrate', 'collect', 'sync-stripe', 'disputes', 'reconcile', 'price', 'token', 'user', 'project', 'person', 'import', 'doctor', 'version',
   'settings'];
 let company, service, standIn, empty, now;
 before(async () => {
