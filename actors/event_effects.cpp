@@ -89,7 +89,9 @@ event_effect effect_of(std::string_view type) {
   if (type.starts_with("customer.subscription.")) return event_effect::subscription;
   if (type == "payment_method.attached" || type == "payment_method.detached")
     return event_effect::payment_means;
-  if (type == "invoice.payment_failed" || type == "invoice.payment_succeeded")
+  if (type == "invoice.payment_failed" || type == "invoice.payment_succeeded" ||
+      type == "invoice.finalized" || type == "invoice.overdue" || type == "invoice.paid" ||
+      type == "invoice.marked_uncollectible" || type == "invoice.voided")
     return event_effect::invoice;
   return event_effect::none;
 }

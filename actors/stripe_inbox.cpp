@@ -4,6 +4,7 @@
 #include "actors/patient_scope.hpp"
 #include "actors/stripe.hpp"
 #include "actors/stripe_door.hpp"
+#include "actors/subscriber_invoices.hpp"
 #include "actors/subscription_rules.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
@@ -65,6 +66,15 @@ result<done> apply_finished_setup(transaction& tx, const user_id& who,
   if (!who.empty())
     if (auto given = give_cluster(tx, who, in.now); !given) return given;
   return apply_payment_means(tx, means, in);
+}
+
+/// What an attempt to collect an invoice came to, and what a subscriber's invoice is now.
+result<done> apply_invoice_states(transaction& tx, const std::optional<stripe::invoice>& tried,
+                                  const std::optional<stripe::bill>& of_subscriber,
+                                  const event_setting& in) {
+  if (tried)
+    if (auto applied = apply_invoice(tx, *tried, in); !applied) return applied;
+  return of_subscriber ? follow_invoice(tx, *of_subscriber, in.now) : done{};
 }
 
 struct inbox_state : patient_scope<stripe_inbox_actor::base> {
@@ -157,15 +167,8 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
       co_return co_await apply_subscription_event(e, about->object_id);
     case event_effect::payment_means:
       co_return co_await apply_means(e, *about);
-    case event_effect::invoice: {
-      // As it was then: what was paid once stays paid. Of one in an unknown form only its customer
-      // matters, as nothing else depends on it.
-      auto read = stripe::read_invoice(about->object);
-      auto invoice = read ? std::move(*read) : stripe::invoice{};
-      invoice.customer = about->customer;
-      auto effects = bind_sql(apply_invoice, std::move(invoice), setting_of(e));
-      co_return co_await settle(e, std::move(effects));
-    }
+    case event_effect::invoice:
+      co_return co_await apply_invoice_event(e, *about);
     case event_effect::customer_gone: {
       auto effects = bind_sql(apply_customer_gone, about->customer, setting_of(e));
       co_return co_await settle(e, std::move(effects));
@@ -263,6 +266,36 @@ struct inbox_state : patient_scope<stripe_inbox_actor::base> {
     if (!present) co_return present.error();
     auto effects = bind_sql(apply_subscription_state, std::move(*present), setting_of(e));
     co_return co_await settle(e, std::move(effects));
+  }
+
+  task<result<done>> apply_invoice_event(const held_stripe_event& e, const stripe::event& about) {
+    // As it was then: what was paid once stays paid. Of one in an unknown form only its customer
+    // matters, as nothing else depends on it.
+    auto read = stripe::read_invoice(about.object);
+    auto then = read ? std::move(*read) : stripe::invoice{};
+    then.customer = about.customer;
+    auto present = co_await subscribers_invoice(then);
+    if (!present) co_return present.error();
+    auto tried = e.type == "invoice.payment_succeeded" || e.type == "invoice.payment_failed";
+    auto effects =
+        bind_sql(apply_invoice_states, tried ? std::optional{std::move(then)} : std::nullopt,
+                 std::move(*present), setting_of(e));
+    co_return co_await settle(e, std::move(effects));
+  }
+
+  /// As it is now, when it bills a subscriber's subscription.
+  task<result<std::optional<stripe::bill>>> subscribers_invoice(const stripe::invoice& of) {
+    std::optional<stripe::bill> out;
+    if (of.subscription.empty()) co_return out;
+    auto find = bind_sql(has_subscriber, of.subscription);
+    auto followed = co_await stored<bool>(app->storage, access::read, std::move(find));
+    if (!followed) co_return followed.error();
+    if (!*followed) co_return out;
+    auto call = stripe::get_invoice(of.id);
+    auto present = co_await ask(std::move(call), stripe::read_bill);
+    if (!present) co_return present.error();
+    out = std::move(*present);
+    co_return out;
   }
 
   task<result<done>> apply_means(const held_stripe_event& e, const stripe::event& about) {

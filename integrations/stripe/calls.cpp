@@ -1,4 +1,5 @@
 #include "integrations/stripe/calls.hpp"
+#include "integrations/stripe/invoices.hpp"
 
 #include "integrations/encoding.hpp"
 #include "integrations/tokens.hpp"
@@ -166,6 +167,8 @@ call list_invoices(std::string_view customer, int limit, std::string_view starti
   f.add("customer", customer).add("limit", limit).add_given("starting_after", starting_after);
   return get("/v1/invoices", std::move(f), customer);
 }
+
+call get_invoice(std::string_view id) { return get(at("/v1/invoices", id)); }
 
 call finalize_invoice(std::string_view invoice, std::string_view customer) {
   return post(at("/v1/invoices", invoice) + "/finalize", {}, idempotency_key("finalize", invoice),

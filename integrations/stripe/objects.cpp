@@ -1,4 +1,5 @@
 #include "integrations/stripe/objects.hpp"
+#include "integrations/stripe/invoices.hpp"
 
 #include "config/base/json.hpp"
 #include "config/base/log.hpp"
@@ -260,6 +261,12 @@ invoice invoice_of(const bj::object& o) {
   return out;
 }
 
+bill bill_of(const bj::object& o) {
+  bill out{invoice_of(o), text(o, "description"), integer(o, "attempt_count").value_or(0), {}};
+  if (const auto* at = object(o, "status_transitions")) out.paid_at = instant(*at, "paid_at");
+  return out;
+}
+
 payment_method method_of(const bj::object& o) {
   expect(o, "payment_method");
   payment_method out;
@@ -415,6 +422,7 @@ result<checkout_session> read_checkout(std::string_view json) {
   return document(json, checkout_of);
 }
 result<invoice> read_invoice(std::string_view json) { return document(json, invoice_of); }
+result<bill> read_bill(std::string_view json) { return document(json, bill_of); }
 result<payment_method> read_payment_method(std::string_view json) {
   return document(json, method_of);
 }

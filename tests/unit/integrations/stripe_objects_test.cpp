@@ -1,4 +1,5 @@
 #include "integrations/stripe/errors.hpp"
+#include "integrations/stripe/invoices.hpp"
 #include "integrations/stripe/objects.hpp"
 
 #include <gtest/gtest.h>
@@ -92,6 +93,20 @@ TEST(StripeReversals, StandWhileTheMoneyIsGone) {
     EXPECT_TRUE(stands(read_disputes, "dispute", status)) << status;
   for (const auto* status : {"won", "warning_needs_response", "warning_closed"})
     EXPECT_FALSE(stands(read_disputes, "dispute", status)) << status;
+}
+
+TEST(StripeInvoices, AreReadForTheirPayer) {
+  auto bill = read_bill(R"({"id":"in_1","object":"invoice","status":"paid","customer":"cus_1",
+    "currency":"brl","created":1764500000,"description":"Outubro","attempt_count":2,"total":8990,
+    "amount_paid":8990,"amount_due":8990,
+    "status_transitions":{"finalized_at":1764500001,"paid_at":1764500002,"voided_at":null}})");
+  ASSERT_TRUE(bill);
+  EXPECT_EQ(bill->id, "in_1");
+  EXPECT_EQ(bill->total, 8'990);
+  EXPECT_EQ(bill->description, "Outubro");
+  EXPECT_EQ(bill->attempt_count, 2);
+  EXPECT_EQ(bill->paid_at, from_unix(1'764'500'002));
+  EXPECT_FALSE(read_bill(R"({"object":"invoice","status_transitions":7})"));
 }
 
 TEST(StripeInvoices, AreReadWithLinesAndAmountsInMinorUnits) {
