@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 /** The repository. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector', 'ledger', 'webhooks',
-  'meters', 'listeners'];
+  'meters', 'listeners', 'import'];
 const help = `usage: scripts/bench [options]
 
   --only a,b            sections to run, of ${sectionNames.join(', ')} (default: all)
@@ -15,7 +15,7 @@ const help = `usage: scripts/bench [options]
   --connections N       connections of the warm and cold load (64)
   --sessions N          resident sessions to measure (100000)
   --idle-connections N  idle keep-alive connections to measure (10000)
-  --rows N              namespace-hours to collect (100000)
+  --rows N              namespace-hours to collect, orders to import (100000)
   --entries N           entries of a user's ledger of credits (100000)
   --customers N         customers of a sync of meters (2000)
   --limit N             minutes after which the run is given up (60)

@@ -5,6 +5,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { measureCollector } from './collector.mjs';
+import { measureImport } from './import.mjs';
 import { measureLedger } from './ledger.mjs';
 import { alternate, load } from './measure.mjs';
 import { measureListeners } from './listeners.mjs';
@@ -278,6 +279,20 @@ async function listeners(service, options, results) {
   );
 }
 
+/** Section 10. */
+async function imports(service, options, results, workDir) {
+  say('import');
+  const measured = await measureImport(service, options, workDir, say);
+  const rate = time => `${Math.round(measured.rows / time).toLocaleString('en')} rows/s`;
+  results.facts.push(
+    [`import of ${measured.rows.toLocaleString('en')} orders`, rate(measured.seconds)],
+    ['the same once more, nothing changed', rate(measured.againSeconds)],
+    ['COPY of the same rows into a bare table', rate(measured.copySeconds)],
+    ['COPY of the same rows into a table with their indexes and constraints', rate(measured.likeSeconds)],
+  );
+  aim(results, 'import, against COPY into such a table', measured.likeSeconds / measured.seconds, 0.3);
+}
+
 async function describe(options) {
   const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
     () => 'unknown',
@@ -357,6 +372,7 @@ async function main() {
     if (wanted('webhooks')) await webhooks(...fresh('webhooks'));
     if (wanted('meters')) await meters(...fresh('meters'));
     if (wanted('listeners')) await listeners(...fresh('listeners'));
+    if (wanted('import')) await imports(...fresh('import'));
     print(results);
     if (options.output) {
       save(results, options.output);

@@ -102,3 +102,32 @@ export async function copyHours(postgres, from, to, file) {
   );
   return Number(/Time: ([\d.]+) ms/.exec(output)[1]) / 1000;
 }
+
+const ordersLike = prefix => `from assinante_orders where id like '${prefix}%'`;
+
+export async function countOrders(postgres, prefix) {
+  return Number(await postgres.sql(`select count(*) ${ordersLike(prefix)}`));
+}
+
+/**
+ * Copies orders through `file` into a table without index or constraint, and into one that has all
+ * of the orders' own; returns the seconds that each COPY took.
+ */
+export async function copyOrders(postgres, prefix, file) {
+  const output = await postgres.sql(
+    [
+      'drop table if exists bench_bare, bench_like;',
+      'create table bench_bare as select * from assinante_orders with no data;',
+      'create table bench_like (like assinante_orders including all, foreign key (subscription_id, user_id) '
+        + 'references assinante_subscriptions (id, user_id));',
+      `\\copy (select * ${ordersLike(prefix)}) to '${file}'`,
+      '\\timing on',
+      `\\copy bench_bare from '${file}'`,
+      `\\copy bench_like from '${file}'`,
+      '\\timing off',
+      'drop table bench_bare, bench_like;',
+    ].join('\n'),
+  );
+  const [bare, like] = [...output.matchAll(/Time: ([\d.]+) ms/g)].map(([, ms]) => Number(ms) / 1000);
+  return { bare, like };
+}
