@@ -11,10 +11,14 @@ import { hubHeaders } from './stripe.mjs';
 const ROUTE = /\{(get|post|put|patch|delete_|del), *"([^"]+)", *&(\w+), *who::\w+, *(\w+),/g;
 const table = readFileSync(join(repository, 'http/routes/table.cpp'), 'utf8');
 const limited = new Map(); // class: a route of it
-for (const [, verb, path, surface, limit] of table.matchAll(ROUTE))
-  if (limit !== 'none' && !limited.has(limit))
+const claimed = new Set(); // what is claimed again is the other surface's on a host of its own only
+for (const [, verb, path, surface, limit] of table.matchAll(ROUTE)) {
+  const again = claimed.has(`${verb} ${path}`);
+  claimed.add(`${verb} ${path}`);
+  if (limit !== 'none' && !again && !limited.has(limit))
     limited.set(limit, { method: verb.replace(/_$|^del$/, '').toUpperCase() || 'DELETE', surface,
       path: path.replace(/\{[^}]+\}/g, 'x') });
+}
 const OTHERS = ['platform_team_invite', 'login_failures', 'unknown_cookies', 'idempotency_keys'];
 
 const AUTH0 = 'a secret of the action';
