@@ -1,5 +1,6 @@
 #include "integrations/passwords.hpp"
 
+#include "config/base/metrics.hpp"
 #include "integrations/encoding.hpp"
 
 #include <array>
@@ -11,7 +12,21 @@
 namespace binnacle::integrations {
 namespace {
 
+prometheus::Counter& computed_hashes(const char* algorithm) {
+  return metrics::counter("binnacle_password_hashes_total",
+                          "Password hashes computed, to keep them or to compare",
+                          {{"algorithm", algorithm}});
+}
+
+int verify_argon2id(const std::string& hash, const std::string& password) {
+  static auto& count = computed_hashes("argon2id");
+  count.Increment();
+  return crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size());
+}
+
 std::string argon2id(const std::string& password) {
+  static auto& count = computed_hashes("argon2id");
+  count.Increment();
   need_sodium();
   std::array<char, crypto_pwhash_STRBYTES> out{};
   if (crypto_pwhash_str(out.data(), password.data(), password.size(),
@@ -36,14 +51,13 @@ const std::string& dummy_hash() {
 password_check no_match(const std::string& password) {
   const auto& hash = dummy_hash();
   // The hash is computed for the time it takes; even a match would be none.
-  [[maybe_unused]] auto ignored =
-      crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size());
+  [[maybe_unused]] auto ignored = verify_argon2id(hash, password);
   return {};
 }
 
 password_check check_argon2id(const std::string& password, const std::string& hash) {
   password_check out;
-  out.matches = crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size()) == 0;
+  out.matches = verify_argon2id(hash, password) == 0;
   out.outdated = out.matches &&
                  crypto_pwhash_str_needs_rehash(hash.c_str(), crypto_pwhash_OPSLIMIT_INTERACTIVE,
                                                 crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0;
@@ -61,6 +75,8 @@ bool is_bcrypt(std::string_view hash) {
 }
 
 password_check check_bcrypt(const std::string& password, const std::string& hash) {
+  static auto& count = computed_hashes("bcrypt");
+  count.Increment();
   auto data = std::make_unique<crypt_data>();
   const char* computed = ::crypt_r(password.c_str(), hash.c_str(), data.get());
   password_check out;

@@ -1,5 +1,7 @@
 #include "integrations/passwords.hpp"
 
+#include "config/base/metrics.hpp"
+
 #include <gtest/gtest.h>
 #include <sodium.h>
 
@@ -60,6 +62,18 @@ TEST(Passwords, NeverMatchesAHashItDoesNotKnow) {
         "$argon2id$v=19$broken", "$2b$31$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK",
         "$2b$0x$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"})
     EXPECT_FALSE(matches("plain", hash)) << hash;
+}
+
+TEST(Passwords, CostOneHashWhetherThereIsOneToCompareOrNot) {
+  auto& computed =
+      metrics::counter("binnacle_password_hashes_total", "", {{"algorithm", "argon2id"}});
+  auto real = hash_password(secret{"real"});
+  matches("warm", "");
+  for (const auto& hash : {real, std::string{}, std::string{"plain"}, std::string{"$1$abc$def"}}) {
+    auto before = computed.Value();
+    EXPECT_FALSE(matches("other", hash));
+    EXPECT_EQ(computed.Value() - before, 1) << hash;
+  }
 }
 
 TEST(Passwords, AsksForANewHashWhenTheCostHasChanged) {
