@@ -21,8 +21,9 @@
 #include <vector>
 
 namespace binnacle::integrations {
+class http_stream;
 class object;
-}
+} // namespace binnacle::integrations
 
 namespace binnacle {
 
@@ -45,6 +46,7 @@ enum class field : std::uint8_t {
   csrf_token, // X-CSRF-Token
   host,
   idempotency_key,
+  if_modified_since,
   if_none_match,
   if_range,
   last_event_id,
@@ -111,6 +113,7 @@ struct object_part {
   std::shared_ptr<const integrations::object> of{};
   std::uint64_t begin = 0;
   std::uint64_t size = 0;
+  std::shared_ptr<integrations::http_stream> stream{}; // of its bytes, when they are not at hand
 };
 
 /// What the limiter said about a request, for the headers.

@@ -18,8 +18,11 @@ namespace {
 using integrations::http_answer;
 using integrations::http_call;
 using integrations::http_client;
+using integrations::http_stream;
 using integrations::object;
+using integrations::object_facts;
 using integrations::object_name;
+using integrations::opened_object;
 using integrations::outcome;
 namespace r2 = integrations::r2;
 using steady = std::chrono::steady_clock;
@@ -30,9 +33,8 @@ constexpr std::size_t directory_workers = 2;
 class r2_store final : public integrations::object_store {
 public:
   explicit r2_store(r2_store_config config)
-      : config_{std::move(config)}, account_{r2::account_of(config_.at)}, breaker_{
-                                                                              config_.tolerance,
-                                                                              config_.rest} {}
+      : config_{std::move(config)}, account_{r2::account_of(config_.at)},
+        streams_{{.stall = config_.at.timeout}}, breaker_{config_.tolerance, config_.rest} {}
 
   result<done> put(const object_name& name, std::string_view bytes, const std::string& type,
                    instant deadline) override {
@@ -42,9 +44,41 @@ public:
   }
 
   result<std::shared_ptr<const object>> find(const object_name& name, instant deadline) override {
-    if (!integrations::is_object_key(name.key)) return std::shared_ptr<const object>{};
-    auto most = static_cast<std::size_t>(config_.at.max_object_bytes);
-    return r2::read_object(ask(r2::get_object(account_, name, most), deadline));
+    std::shared_ptr<const object> none;
+    if (!integrations::is_object_key(name.key)) return none;
+    auto facts = r2::read_facts(ask(r2::head_object(account_, name), deadline));
+    if (!facts) return facts.error();
+    if (!*facts) return none;
+    return std::shared_ptr<const object>{std::make_shared<object>(std::move(**facts))};
+  }
+
+  result<opened_object> open(const object_name& name, instant deadline) override {
+    opened_object out;
+    if (!integrations::is_object_key(name.key)) return out;
+    auto answer = stream(r2::get_object(account_, name), deadline, out.bytes);
+    auto facts = r2::read_facts(answer);
+    if (!facts) return facts.error();
+    if (!*facts) return out;
+    if (!out.bytes) {
+      out.what = std::make_shared<object>(std::move(**facts), std::move(answer->body));
+    } else if (streams_.under_way() > most_streams()) {
+      return too_many();
+    } else {
+      out.what = std::make_shared<object>(std::move(**facts));
+    }
+    return out;
+  }
+
+  result<std::shared_ptr<http_stream>> read(const object_name& name, const object_facts& of,
+                                            std::uint64_t begin, std::uint64_t size,
+                                            instant deadline) override {
+    if (streams_.under_way() >= most_streams()) return too_many();
+    std::shared_ptr<http_stream> out;
+    auto answer = stream(r2::get_part(account_, name, of.etag, begin, size), deadline, out, 0);
+    auto is_it = r2::read_part(answer, begin, size);
+    if (!is_it) return is_it.error();
+    if (!*is_it) out.reset();
+    return out;
   }
 
   result<done> remove(const object_name& name, instant deadline) override {
@@ -54,26 +88,63 @@ public:
 
   void cancel() override {
     cancelled_ = true;
+    streams_.cancel();
     std::lock_guard lock{guard_};
     wake_.notify_all();
   }
 
 private:
-  result<http_answer> ask(http_call call, instant deadline) {
+  using sender = std::function<result<http_answer>(const http_call&)>;
+
+  std::size_t most_streams() const { return static_cast<std::size_t>(config_.at.streams); }
+  static fault too_many() {
+    return {errc::overloaded, {}, {}, "too many large objects are on their way"};
+  }
+
+  result<http_answer> ask(const http_call& call, instant deadline) {
     auto client = take_client();
+    auto send = [&](const http_call& c) { return client->send(c, &cancelled_); };
+    auto out = ask(call, deadline, send);
+    give_back(std::move(client));
+    return out;
+  }
+
+  /// The answer with its body, if that has at most `most` bytes or is no success; else its head,
+  /// and the body comes out of `rest`.
+  result<http_answer> stream(const http_call& call, instant deadline,
+                             std::shared_ptr<http_stream>& rest,
+                             std::size_t most = object::most_in_memory) {
+    auto send = [&](const http_call& c) -> result<http_answer> {
+      auto until = steady::now() + c.deadline;
+      auto opened = streams_.open(c);
+      if (!opened) return opened.error();
+      auto& answer = opened->head;
+      if (answer.status / 100 == 2 && r2::length_of(answer).value_or(0) > most) {
+        rest = std::move(opened->body);
+        return answer;
+      }
+      auto body = opened->body->read_all(object::most_in_memory, until);
+      if (!body) return body.error();
+      answer.body = std::move(*body);
+      return answer;
+    };
+    return ask(call, deadline, send);
+  }
+
+  /// Has it sent until there is an answer worth having, or no time is left.
+  result<http_answer> ask(http_call call, instant deadline, const sender& send) {
     result<http_answer> last{fault{errc::unavailable, {}, {}, "R2 is left alone for a while"}};
     for (int attempt = 1; admit(deadline); ++attempt) {
       auto left = std::chrono::ceil<milliseconds>(deadline - steady::now());
       call.deadline = std::min(config_.at.timeout, left);
       auto began = steady::now();
-      last = client->send(call, &cancelled_);
+      last = send(call);
       auto how = integrations::classify(last);
       observe_call("r2", name_of(how), steady::now() - began);
       auto probe = learn(how, last);
       auto pause = probe ? std::nullopt : config_.retry.delay_before(attempt + 1, last, random());
       if (!pause || !sleep_until(steady::now() + *pause, deadline)) break;
     }
-    give_back(std::move(client));
     return last;
   }
 
@@ -123,6 +194,7 @@ private:
 
   const r2_store_config config_;
   const r2::account account_;
+  integrations::http_streams streams_;
   std::atomic<bool> cancelled_{false};
   std::mutex guard_{};
   std::condition_variable wake_{};

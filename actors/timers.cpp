@@ -316,10 +316,11 @@ timers_actor::behavior_type timers(timers_actor::stateful_pointer<timers_state> 
                              .rhythm = {minutes{30}},
                              .jitter = minutes{1},
                              .lease = minutes{15}});
+  const auto removal_interval = app->config.r2.removal_interval;
   state.schedules.push_back({.name = "remove-objects",
                              .run = &timers_state::remove_objects,
-                             .rhythm = {minutes{1}},
-                             .jitter = seconds{5},
+                             .rhythm = {removal_interval},
+                             .jitter = removal_interval / 12,
                              .lease = minutes{10}});
   // When the reports of the night have been sent.
   state.schedules.push_back({.name = "reconcile",

@@ -386,8 +386,9 @@ std::vector<option> options_of(settings& s) {
   add("r2.queue", &r2.queue, "calls to the object store that may wait", 1, 1'000'000);
   add("r2.timeout", &r2.timeout, "for one call to R2", 100, 600'000);
   add("r2.attempts", &r2.attempts, "calls to R2 until one is given up", 1, 20);
-  add("r2.max_object_bytes", &r2.max_object_bytes, "larger objects in R2 are not served", 1'024,
-      1'073'741'824);
+  add("r2.streams", &r2.streams, "large objects in R2 on their way to clients at once", 1, 100'000);
+  add("r2.removal_interval", &r2.removal_interval,
+      "how often objects are removed that nothing refers to any more", 1'000, 86'400'000);
   auto& hs = s.hubspot;
   add("hubspot.api_key", &hs.api_key, "token of HubSpot's private app; unset: no corporate deals",
       0, 0, {"HUBSPOT_API_KEY"});

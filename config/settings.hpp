@@ -159,7 +159,8 @@ struct r2_settings {
   std::int64_t queue = 1'000;          // calls that may wait
   std::chrono::milliseconds timeout{10'000};
   std::int64_t attempts = 4;
-  std::int64_t max_object_bytes = 33'554'432; // larger ones in the bucket are not served
+  std::int64_t streams = 256; // large objects on their way to clients at once
+  std::chrono::milliseconds removal_interval{60'000}; // of what nothing refers to any more
 
   bool configured() const {
     return !access_key_id.empty() && !secret_access_key.empty() &&

@@ -2,10 +2,11 @@
 
 #include "actors/mailboxes.hpp"
 #include "actors/runtime/asio_scheduler.hpp"
+#include "config/base/log.hpp"
 #include "config/base/secret.hpp"
 #include "http/response_writer.hpp"
 #include "http/surfaces.hpp"
-#include "integrations/object_store.hpp"
+#include "integrations/http_stream.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +16,6 @@
 #include <caf/send.hpp>
 #include <cerrno>
 #include <cstring>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 namespace binnacle::http {
@@ -26,15 +26,14 @@ using steady = std::chrono::steady_clock;
 
 constexpr std::size_t small_buffer = 4'096;
 constexpr int most_resubmissions = 3;
-/// After an early error the client may still be sending; its bytes are read and dropped for a
-/// while, since closing at once would reset the connection and may lose our answer.
-constexpr milliseconds linger_time{2'000};
-constexpr std::size_t linger_bytes = 1'048'576;
+/// After an early error the client may still be sending; its bytes are dropped for a while, since
+/// closing at once would reset the connection and may lose our answer (RFC 9112 §9.6). Most clients
+/// read it only when they have sent all.
+constexpr milliseconds linger_time{30'000};
+constexpr milliseconds linger_pause{2'000}; // between two arrivals
+constexpr std::uint64_t linger_bytes = 268'435'456;
+constexpr std::size_t linger_chunk = 1'048'576;
 constexpr milliseconds body_grace{5'000};
-/// Of a file at once, and how often before others have their turn.
-constexpr std::uint64_t file_chunk = 262'144;
-constexpr int file_turns = 4;
-constexpr std::uint64_t file_pace = 1'048'576;
 constexpr std::string_view continue_100 = "HTTP/1.1 100 Continue\r\n\r\n";
 
 bool is_request_id(std::string_view id) {
@@ -226,10 +225,6 @@ void connection::read_more() {
 }
 
 void connection::on_read(boost::system::error_code error, std::size_t bytes) {
-  if (phase_ == phase::lingering) {
-    if (!error && (out_size_ += bytes) < linger_bytes) linger();
-    return;
-  }
   if (error) {
     // A deadline shut our reading side: say so if a request had begun. Otherwise the client left.
     if (timed_out_ && parser_) {
@@ -359,95 +354,67 @@ bool connection::send() {
   if (shared_.app.draining.load(std::memory_order_relaxed) || x.result_of().stream)
     keep_alive_ = false;
   enter(phase::writing, limits_.write_timeout);
-  out_head_.clear();
+  out_.head.clear();
   auto status = x.result_of().status;
   auto show_allow = status == 405 || (x.req.verb == method::options && status == 204);
-  auto [body, from_file] = write_response(x,
-                                          {.keep_alive = keep_alive_,
-                                           .to_http_1_0 = to_http_1_0_,
-                                           .allow = show_allow ? std::string_view{allow_} : ""},
-                                          out_head_, out_scratch_);
-  if (from_file) {
-    out_file_ = *from_file;
-    out_head_sent_ = 0;
-    out_file_paced_ = 0;
-    out_size_ = out_head_.size() + out_file_.size;
-    return send_file();
-  }
-  out_body_ = body;
-  out_size_ = out_head_.size() + body.size();
-  std::array<net::const_buffer, 2> buffers{net::buffer(out_head_),
-                                           net::buffer(body.data(), body.size())};
-  boost::system::error_code error;
-  auto sent = socket_.write_some(buffers, error);
-  if (!error && sent == out_size_) return true;
-  if (error && error != net::error::would_block) {
-    keep_alive_ = false; // the client has gone
-    return true;
-  }
-  auto head_left = out_head_.size() - std::min(sent, out_head_.size());
-  auto body_sent = sent - (out_head_.size() - head_left);
-  buffers = {net::buffer(out_head_.data() + out_head_.size() - head_left, head_left),
-             net::buffer(body.data() + body_sent, body.size() - body_sent)};
-  net::async_write(socket_, buffers,
-                   [self = shared_from_this()](boost::system::error_code failed, std::size_t) {
-                     if (failed) self->keep_alive_ = false;
-                     self->on_sent();
-                     if (self->keep_alive_) self->run();
-                   });
-  return false;
+  auto [body, from_store] = write_response(x,
+                                           {.keep_alive = keep_alive_,
+                                            .to_http_1_0 = to_http_1_0_,
+                                            .allow = show_allow ? std::string_view{allow_} : ""},
+                                           out_.head, out_.scratch);
+  if (from_store)
+    out_.begin(std::move(x.result_of().part));
+  else
+    out_.begin(body);
+  return send_some();
 }
 
-/// The head, and of the file what the client takes; the kernel copies it from its page cache.
-bool connection::send_file() {
-  auto turns = file_turns;
-  for (;;) {
-    ssize_t sent = 0;
-    if (out_head_sent_ < out_head_.size()) {
-      sent = ::send(socket_.native_handle(), out_head_.data() + out_head_sent_,
-                    out_head_.size() - out_head_sent_, MSG_MORE | MSG_NOSIGNAL);
-      if (sent > 0) out_head_sent_ += static_cast<std::size_t>(sent);
-    } else if (out_file_.size == 0 || turns-- == 0) {
-      break;
-    } else {
-      auto at = static_cast<off_t>(out_file_.begin);
-      auto some = std::min<std::uint64_t>(out_file_.size, file_chunk);
-      sent = ::sendfile(socket_.native_handle(), out_file_.of->file(), &at, some);
-      if (sent == 0) errno = EIO; // the file has become shorter: the length we announced is wrong
-      if (sent > 0) {
-        out_file_.begin += static_cast<std::uint64_t>(sent);
-        out_file_.size -= static_cast<std::uint64_t>(sent);
-        out_file_paced_ += static_cast<std::uint64_t>(sent);
-      }
-    }
-    if (sent > 0 || (sent < 0 && errno == EINTR)) continue;
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    keep_alive_ = false; // the client has gone, or its answer ends here
-    out_size_ -= out_file_.size;
-    out_file_ = {};
+bool connection::send_some() {
+  switch (out_.send(socket_.native_handle())) {
+  case outbound::next::done:
     return true;
-  }
-  if (out_file_.size == 0 && out_head_sent_ == out_head_.size()) {
-    out_file_ = {};
+  case outbound::next::lost:
+    if (!out_.why_lost().empty())
+      log::warn("answer cut off", {{"request", x_->id}, {"why", out_.why_lost()}});
+    keep_alive_ = false;
     return true;
-  }
-  // Whoever takes a megabyte within the write timeout may take the next one.
-  if (out_file_paced_ >= file_pace) {
-    out_file_paced_ = 0;
-    enter(phase::writing, limits_.write_timeout);
-  }
-  socket_.async_wait(socket_type::wait_write,
-                     [self = shared_from_this()](boost::system::error_code failed) {
-                       if (failed) {
+  case outbound::next::when_writable:
+    if (out_.has_moved()) enter(phase::writing, limits_.write_timeout);
+    socket_.async_wait(socket_type::wait_write,
+                       [self = shared_from_this()](boost::system::error_code failed) {
+                         if (!failed) return self->go_on_sending();
                          self->keep_alive_ = false;
-                         self->out_file_ = {};
-                       } else if (!self->send_file()) {
-                         return;
-                       }
-                       self->on_sent();
-                       if (self->keep_alive_) self->run();
-                     });
-  return false;
+                         self->on_sent();
+                       });
+    return false;
+  case outbound::next::when_ready:
+    wait_for_store(out_.source());
+    return false;
+  }
+  return true;
+}
+
+void connection::wait_for_store(std::shared_ptr<integrations::http_stream> from) {
+  {
+    std::lock_guard lock{guard_};
+    arriving_ = from;
+  }
+  from->when_ready([self = shared_from_this()] {
+    net::post(self->socket_.get_executor(), [self] {
+      {
+        std::lock_guard lock{self->guard_};
+        self->arriving_.reset();
+      }
+      self->enter(phase::writing, self->limits_.write_timeout); // it was not the client's time
+      self->go_on_sending();
+    });
+  });
+}
+
+void connection::go_on_sending() {
+  if (!send_some()) return;
+  on_sent();
+  if (keep_alive_) run();
 }
 
 /// The answer is out: record it and make ready for the next request, or say goodbye.
@@ -455,7 +422,7 @@ void connection::on_sent() {
   auto& x = *x_;
   // Into a request whose deadline has passed, actors may still be writing what they find out.
   auto overdue = overdue_.load(std::memory_order_relaxed);
-  shared_.log.record(x, out_size_, overdue ? std::string_view{} : x.answered_for.value);
+  shared_.log.record(x, out_.sent(), overdue ? std::string_view{} : x.answered_for.value);
   // What led to a refusal is examined anew next time: the same token may be another user's by then.
   if (overdue || x.credential_rejected)
     link_.reset();
@@ -477,7 +444,7 @@ void connection::on_sent() {
     x.reset();
     x.received = {};
   }
-  if (out_scratch_.size() > small_buffer) out_scratch_ = {};
+  if (out_.scratch.size() > small_buffer) out_.scratch = {};
   if (x_->head.size() > small_buffer) x_->head = {};
   if (in_.size() > 4 * small_buffer && in_begin_ == in_end_) {
     in_ = std::vector<char>(small_buffer);
@@ -490,17 +457,27 @@ void connection::on_sent() {
   // Closed with something unread, the kernel resets the connection and our answer may be lost.
   auto unread = body_unread_ || in_begin_ != in_end_ || socket_.available(ignored) > 0;
   if (!unread) return;
-  out_size_ = 0;
-  enter(phase::lingering, linger_time);
+  lingered_ = 0;
+  linger_until_ = steady::now() + linger_time;
   linger();
 }
 
 void connection::linger() {
-  socket_.async_read_some(
-      net::buffer(in_),
-      [self = shared_from_this()](boost::system::error_code error, std::size_t bytes) {
-        self->on_read(error, bytes);
-      });
+  auto left = std::chrono::ceil<milliseconds>(linger_until_ - steady::now());
+  enter(phase::lingering, std::min(linger_pause, left));
+  socket_.async_wait(socket_type::wait_read,
+                     [self = shared_from_this()](boost::system::error_code error) {
+                       if (!error && self->discard()) self->linger();
+                     });
+}
+
+/// Drops what has come. False when the client has closed too, or has had its chance.
+bool connection::discard() {
+  // With MSG_TRUNC the kernel copies nothing (tcp(7)).
+  auto some = ::recv(socket_.native_handle(), nullptr, linger_chunk, MSG_TRUNC | MSG_DONTWAIT);
+  if (some < 0) return errno == EAGAIN || errno == EINTR;
+  lingered_ += static_cast<std::uint64_t>(some);
+  return some > 0 && lingered_ < linger_bytes;
 }
 
 // -- event streams --------------------------------------------------------------------------------
@@ -519,11 +496,11 @@ void connection::begin_stream(std::shared_ptr<event_stream> live) {
 }
 
 void connection::pump() {
-  switch (stream_->take(out_head_)) {
+  switch (stream_->take(out_.head)) {
   case event_stream::next::nothing:
     return;
   case event_stream::next::bytes:
-    net::async_write(socket_, net::buffer(out_head_),
+    net::async_write(socket_, net::buffer(out_.head),
                      [self = shared_from_this()](boost::system::error_code error, std::size_t) {
                        if (error) self->stream_->end();
                        self->stream_->written();
@@ -575,9 +552,11 @@ void connection::check_deadline(steady::time_point now, bool draining) {
       timed_out_ = true;
       ::shutdown(socket_.native_handle(), SHUT_RD); // the pending read ends; it answers 408
       return;
-    case phase::writing:
     case phase::lingering:
-      if (passed) ::shutdown(socket_.native_handle(), SHUT_RDWR);
+      passed = passed || draining;
+      [[fallthrough]];
+    case phase::writing:
+      if (passed) cut_off_now();
       return;
     case phase::streaming:
       return check_stream(now, draining);
@@ -611,7 +590,12 @@ void connection::check_stream(steady::time_point now, bool draining) {
 
 void connection::cut_off() {
   std::lock_guard lock{guard_};
+  cut_off_now();
+}
+
+void connection::cut_off_now() {
   ::shutdown(socket_.native_handle(), SHUT_RDWR);
+  if (arriving_) arriving_->end();
 }
 
 } // namespace binnacle::http

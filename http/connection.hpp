@@ -12,6 +12,7 @@
 #include "actors/services.hpp"
 #include "http/client_address.hpp"
 #include "http/journal.hpp"
+#include "http/outbound.hpp"
 #include "http/request_parser.hpp"
 #include "http/router.hpp"
 #include "http/routes/table.hpp"
@@ -79,14 +80,18 @@ private:
   void continue_after_answer();
 
   bool send();
-  bool send_file();
+  bool send_some();
+  void wait_for_store(std::shared_ptr<integrations::http_stream> from);
+  void go_on_sending();
   void on_sent();
   void linger();
+  bool discard();
   void begin_stream(std::shared_ptr<event_stream> live);
   void pump();
   void wait_for_end();
   void check_stream(std::chrono::steady_clock::time_point now, bool draining);
   void enter(phase p, std::chrono::milliseconds patience);
+  void cut_off_now();
   bool has_own_link() const;
 
   socket_type socket_;
@@ -105,26 +110,23 @@ private:
   std::string allow_{};
   std::atomic<turn> turn_{turn::dispatching};
 
-  std::string out_head_{};
-  std::string out_scratch_{};
-  std::string_view out_body_{};
-  std::size_t out_size_ = 0;
-  std::size_t out_head_sent_ = 0;
-  object_part out_file_{};             // what is left to send of it
-  std::uint64_t out_file_paced_ = 0;   // sent of it since the deadline was set
+  outbound out_{};
   std::atomic<bool> keep_alive_{true}; // the sweep may clear it
   std::atomic<bool> overdue_{false};   // the sweep has answered
   bool body_unread_ = false;
   bool to_http_1_0_ = false;
   std::shared_ptr<event_stream> stream_{}; // while streaming
+  std::uint64_t lingered_ = 0;             // bytes dropped
+  std::chrono::steady_clock::time_point linger_until_{};
 
-  std::mutex guard_{}; // phase, deadline and x_ against the sweep
+  std::mutex guard_{}; // phase, deadline, x_ and arriving_ against the sweep
   phase phase_ = phase::idle;
   std::chrono::steady_clock::time_point entered_{};
   std::chrono::steady_clock::time_point deadline_{};
   std::chrono::steady_clock::time_point body_began_{};
   std::atomic<std::uint64_t> body_bytes_{0};
   bool timed_out_ = false;
+  std::shared_ptr<integrations::http_stream> arriving_{}; // what the answer waits for
 };
 
 } // namespace binnacle::http

@@ -2,6 +2,7 @@
 
 #include "actors/body.hpp"
 #include "config/base/text.hpp"
+#include "config/base/time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -30,10 +31,18 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return n;
 }
 
-/// If-Range names the object as it is, strongly (§13.1.5). A date never does: we send none.
-bool range_applies(const request& req, const integrations::object& o) {
+/// If-Range names the object as it is, strongly (§13.1.5). A date, of whole seconds, does not.
+bool range_applies(const request& req, const std::string& etag) {
   if (req.verb != method::get || !req.has(field::range)) return false;
-  return !req.has(field::if_range) || trimmed(req.at(field::if_range)) == o.etag();
+  return !req.has(field::if_range) || trimmed(req.at(field::if_range)) == etag;
+}
+
+/// The date only counts when there is no ETag to compare (§13.1.3). Names never get other bytes, so
+/// that whoever has the object has seen exactly the date that we send.
+bool has_it(const request& req, const std::string& etag, const std::string& modified) {
+  if (req.has(field::if_none_match)) return matches(req.at(field::if_none_match), etag);
+  return req.has(field::if_modified_since) && !modified.empty() &&
+         trimmed(req.at(field::if_modified_since)) == modified;
 }
 
 } // namespace
@@ -63,17 +72,20 @@ response object_reply(const request& req, std::shared_ptr<const integrations::ob
                       caching cache) {
   response out;
   out.cache = cache;
-  out.content_type = shown_type(what->content_type());
-  out.headers.emplace_back("ETag", what->etag());
-  if (req.has(field::if_none_match) && matches(req.at(field::if_none_match), what->etag())) {
+  const auto& facts = what->facts();
+  out.content_type = shown_type(facts.content_type);
+  out.headers.emplace_back("ETag", facts.etag);
+  auto modified = facts.modified ? format_http(*facts.modified) : std::string{};
+  if (!modified.empty()) out.headers.emplace_back("Last-Modified", modified);
+  if (has_it(req, facts.etag, modified)) {
     out.status = 304;
     return out;
   }
   out.headers.emplace_back("Accept-Ranges", "bytes");
   if (out.content_type == download) out.headers.emplace_back("Content-Disposition", "attachment");
   auto size = what->size();
-  auto range = range_applies(req, *what) ? read_range(req.at(field::range), size)
-                                         : byte_range{byte_range::kind::whole, 0, size};
+  auto range = range_applies(req, facts.etag) ? read_range(req.at(field::range), size)
+                                              : byte_range{byte_range::kind::whole, 0, size};
   if (range.what == byte_range::kind::unsatisfiable) {
     out = plain_text(416, "Range not satisfiable");
     out.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));

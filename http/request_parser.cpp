@@ -27,6 +27,8 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
     return field::cookie;
   case beast_http::field::host:
     return field::host;
+  case beast_http::field::if_modified_since:
+    return field::if_modified_since;
   case beast_http::field::if_none_match:
     return field::if_none_match;
   case beast_http::field::if_range:

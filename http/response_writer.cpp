@@ -218,7 +218,7 @@ written write_response(const exchange& x, const write_options& options, std::str
     head.append("Connection: keep-alive\r\n");
   head.append("\r\n");
   if (x.req.verb == method::head || !may_have_body(r.status)) return {};
-  if (is_part && r.part.of->file() >= 0) return {.from_file = &r.part};
+  if (is_part && (r.part.stream || r.part.of->file() >= 0)) return {.from_store = true};
   return {.body = body};
 }
 

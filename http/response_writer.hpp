@@ -18,7 +18,7 @@ struct write_options {
 /// What to send: `head` is appended to, `body` points into the response or into `scratch`.
 struct written {
   std::string_view body{};
-  const object_part* from_file = nullptr; // instead of `body`: of an object that is a file
+  bool from_store = false; // instead of `body`: the response's part of an object not in memory
 };
 
 /// Appends the head of `x`'s response to `head`. `scratch` may take a compressed body; both must

@@ -149,9 +149,11 @@ public:
     auto stamp = stamp_of(is);
     auto n = read_note(about_of(name));
     if (!n || n->stamp != stamp) n = note{stamp, "\"" + stamp + "\"", type_of_extension(name.key)};
+    object_facts facts{std::move(n->content_type), std::move(n->etag),
+                       static_cast<std::uint64_t>(is.st_size),
+                       std::chrono::system_clock::from_time_t(is.st_mtim.tv_sec)};
     return std::shared_ptr<const object>{
-        std::make_shared<object>(std::move(n->content_type), std::move(n->etag), file.release(),
-                                 static_cast<std::uint64_t>(is.st_size))};
+        std::make_shared<object>(std::move(facts), file.release())};
   }
 
   result<done> remove(const object_name& name, instant) override {

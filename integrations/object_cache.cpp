@@ -4,7 +4,6 @@ namespace binnacle::integrations {
 namespace {
 
 std::string text_of(const object_name& name) { return name.bucket + "/" + name.key; }
-std::uint64_t bytes_in(const object& o) { return o.file() >= 0 ? 0 : o.size(); }
 
 } // namespace
 
@@ -24,8 +23,8 @@ void object_cache::keep(const object_name& name, std::shared_ptr<const object> w
   std::lock_guard lock{guard_};
   auto text = text_of(name);
   if (auto at = by_name_.find(text); at != by_name_.end()) drop(at->second);
-  if (bytes_in(*what) > limits_.bytes / 8) return; // one must not drive out all others
-  bytes_ += bytes_in(*what);
+  if (what->bytes_in_memory() > limits_.bytes / 8) return; // one must not drive out all others
+  bytes_ += what->bytes_in_memory();
   latest_first_.push_front({std::move(text), std::move(what), now});
   by_name_.emplace(latest_first_.front().name, latest_first_.begin());
   while (latest_first_.size() > limits_.objects || bytes_ > limits_.bytes)
@@ -38,7 +37,7 @@ void object_cache::forget(const object_name& name) {
 }
 
 void object_cache::drop(entries::iterator which) {
-  bytes_ -= bytes_in(*which->what);
+  bytes_ -= which->what->bytes_in_memory();
   by_name_.erase(which->name);
   latest_first_.erase(which);
 }

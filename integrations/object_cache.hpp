@@ -1,5 +1,5 @@
-/// The objects that were asked for last, open or in memory, so that the next request for one needs
-/// no worker. For any thread.
+/// The objects that were asked for last, open, in memory, or only the facts about them, so that the
+/// next request for one needs no worker. For any thread.
 #pragma once
 
 #include "integrations/object_store.hpp"

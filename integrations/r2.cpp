@@ -1,6 +1,10 @@
 #include "integrations/r2.hpp"
 
+#include "config/base/text.hpp"
 #include "integrations/tokens.hpp"
+
+#include <charconv>
+#include <curl/curl.h>
 
 namespace binnacle::integrations::r2 {
 namespace {
@@ -26,6 +30,13 @@ std::string code_in(std::string_view xml) {
   return std::string{code.substr(0, code.find('<'))};
 }
 
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t n = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return {};
+  return n;
+}
+
 fault refused(const http_answer& a) {
   return {errc::upstream_failed, {}, {}, "R2: " + std::to_string(a.status) + " " + code_in(a.body)};
 }
@@ -46,9 +57,20 @@ http_call put_object(const account& at, const object_name& name, std::string_vie
   return out;
 }
 
-http_call get_object(const account& at, const object_name& name, std::size_t max_bytes) {
+http_call head_object(const account& at, const object_name& name) {
+  return call_of(at, "HEAD", name, {});
+}
+
+http_call get_object(const account& at, const object_name& name) {
+  return call_of(at, "GET", name, {});
+}
+
+http_call get_part(const account& at, const object_name& name, const std::string& etag,
+                   std::uint64_t begin, std::uint64_t size) {
   auto out = call_of(at, "GET", name, {});
-  out.max_body = max_bytes;
+  out.headers.emplace_back("If-Match", etag);
+  out.headers.emplace_back("Range", "bytes=" + std::to_string(begin) + "-" +
+                                        std::to_string(begin + size - 1));
   return out;
 }
 
@@ -56,13 +78,32 @@ http_call delete_object(const account& at, const object_name& name) {
   return call_of(at, "DELETE", name, {});
 }
 
-result<std::shared_ptr<const object>> read_object(const result<http_answer>& answer) {
+std::optional<std::uint64_t> length_of(const http_answer& answer) {
+  return number(answer.header("content-length"));
+}
+
+result<std::optional<object_facts>> read_facts(const result<http_answer>& answer) {
   if (!answer) return answer.error();
-  if (answer->status == 404 && code_in(answer->body) == "NoSuchKey")
-    return std::shared_ptr<const object>{};
+  // The answer to HEAD has no body to tell what it is that was not found.
+  if (answer->status == 404 && (answer->body.empty() || code_in(answer->body) == "NoSuchKey"))
+    return std::optional<object_facts>{};
   if (answer->status != 200) return refused(*answer);
-  return std::shared_ptr<const object>{std::make_shared<object>(
-      answer->header("content-type"), answer->header("etag"), answer->body)};
+  auto size = length_of(*answer);
+  if (!size) return fault{errc::upstream_failed, {}, {}, "R2: no length"};
+  object_facts out{answer->header("content-type"), answer->header("etag"), *size, {}};
+  auto modified = curl_getdate(answer->header("last-modified").c_str(), nullptr);
+  if (modified >= 0) out.modified = std::chrono::system_clock::from_time_t(modified);
+  return std::optional{std::move(out)};
+}
+
+result<bool> read_part(const result<http_answer>& answer, std::uint64_t begin, std::uint64_t size) {
+  if (!answer) return answer.error();
+  if (answer->status == 404 || answer->status == 412) return false;
+  if (answer->status != 206) return refused(*answer);
+  auto expected = "bytes " + std::to_string(begin) + "-" + std::to_string(begin + size - 1) + "/";
+  if (!answer->header("content-range").starts_with(expected) || length_of(*answer) != size)
+    return fault{errc::upstream_failed, {}, {}, "R2: another part than was asked for"};
+  return true;
 }
 
 result<done> read_done(const result<http_answer>& answer) {

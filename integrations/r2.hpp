@@ -8,7 +8,7 @@
 #include "integrations/http_client.hpp"
 #include "integrations/object_store.hpp"
 
-#include <memory>
+#include <optional>
 #include <string>
 
 namespace binnacle::integrations::r2 {
@@ -23,12 +23,20 @@ account account_of(const r2_settings&);
 // The callers have made sure that the key is one.
 http_call put_object(const account&, const object_name&, std::string_view bytes,
                      const std::string& content_type);
-http_call get_object(const account&, const object_name&, std::size_t max_bytes);
+http_call head_object(const account&, const object_name&);
+http_call get_object(const account&, const object_name&);
+/// [begin, begin + size) of the object, as long as it is the one of that ETag.
+http_call get_part(const account&, const object_name&, const std::string& etag, std::uint64_t begin,
+                   std::uint64_t size);
 http_call delete_object(const account&, const object_name&);
 
-/// What the answer to get_object holds: null for NoSuchKey; upstream_failed for all other refusals,
-/// with R2's code in the detail.
-result<std::shared_ptr<const object>> read_object(const result<http_answer>&);
+/// Of the body; nothing when the head does not say.
+std::optional<std::uint64_t> length_of(const http_answer&);
+/// What the head of the answer to head_object or get_object tells; nothing when there is none.
+/// upstream_failed for all other refusals, with R2's code in the detail.
+result<std::optional<object_facts>> read_facts(const result<http_answer>&);
+/// Of get_part: false when it is not there any more, or another one is.
+result<bool> read_part(const result<http_answer>&, std::uint64_t begin, std::uint64_t size);
 /// Of put_object and delete_object.
 result<done> read_done(const result<http_answer>&);
 

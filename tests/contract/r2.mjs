@@ -25,12 +25,17 @@ class StandIn {
   put(name, type, bytes) {
     return this.command('POST', '/objects', { name, type, base64: Buffer.from(bytes).toString('base64') });
   }
+  /// An object of `size` bytes, each four of them their number.
+  generate(name, type, size) { return this.command('POST', '/objects', { name, type, size }); }
   fault(...faults) { return this.command('POST', '/faults', faults); }
   noFaults() { return this.command('DELETE', '/faults'); }
   /// "PUT 200", … since `forget`.
   async calls() {
     return (await this.command('GET', '/requests')).map((r) => `${r.method} ${r.status}`);
   }
+  /// All of them: {method, url, status, range}; of bodies, how many bytes were `sent`, and their `end`:
+  /// whole or cut.
+  requests() { return this.command('GET', '/requests'); }
   forget() { return this.command('DELETE', '/requests'); }
   close() { return this.server.close(); }
 }

@@ -1,6 +1,8 @@
 /// HTTP/1.1 as attackers and odd clients speak it, over raw sockets (reliability.md §4).
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { eventually, installation } from './harness.mjs';
 
@@ -286,6 +288,19 @@ describe('protocol', { timeout: 600_000 }, () => {
       const got = await service.raw([head(['Content-Length: 900000']), ...pieces], { pause: 5 });
       assert.deepEqual(got.answers.map((a) => a.status), [413]);
       assert.ok(got.closed);
+    });
+
+    it('delivers the 413 to a client that reads only when it has sent all of a huge body', async () => {
+      const piece = Buffer.alloc(1_000_000, 'x'), pieces = 100;
+      const socket = net.connect(service.port, '127.0.0.1').pause();
+      await once(socket, 'connect');
+      socket.write(head([`Content-Length: ${piece.length * pieces}`]));
+      for (let i = 0; i < pieces; ++i)
+        if (!socket.write(piece)) await once(socket, 'drain');
+      let text = '';
+      for await (const part of socket) text += part; // fails when the connection is reset
+      assert.match(text, /^HTTP\/1\.1 413 /);
+      assert.ok(text.endsWith('}'), text.slice(-80));
     });
   });
 

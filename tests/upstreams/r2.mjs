@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import aws4 from 'aws4';
+import { once } from 'node:events';
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -9,8 +10,9 @@ import { Faults, isCount, isFailure, misbehave } from './lib/faults.mjs';
 import { RequestLog } from './lib/log.mjs';
 import { close, listen, number, readFlags, runIfMain, serve } from './lib/program.mjs';
 
-/// Cloudflare R2 over the S3 API: objects by path-style address, PUT, GET, HEAD and DELETE. Every
-/// signature is computed again by the package aws4; a request whose own differs is refused.
+/// Cloudflare R2 over the S3 API: objects by path-style address, PUT, GET, HEAD and DELETE, with
+/// Range and If-Match. Every signature is computed again by the package aws4; a request whose own
+/// differs is refused. Objects may be larger than memory: of those, each 4 bytes are their number.
 
 const USAGE = `usage: node r2.mjs [options]            serve until SIGTERM or SIGINT
 
@@ -35,6 +37,7 @@ const FAULTS = {
   'reset-after': {}, // having done it
   hang: {},
   truncate: {},
+  stall: { needed: { after: isCount } }, // bytes of the body, and then nothing more
 };
 
 const CLOCK_SKEW = 15 * 60_000;
@@ -67,10 +70,29 @@ function verify(request, body, key) {
     service: 's3', region: 'auto', method: request.method, path: request.url,
     host: request.headers.host,
     headers: Object.fromEntries(names.map((name) => [name, request.headers[name]])),
+    extraHeadersToInclude: Object.fromEntries(names.map((name) => [name, true])), // Range, too
   }, key);
   const [, ours] = /Signature=([0-9a-f]{64})$/.exec(again.headers.Authorization);
   if (!timingSafeEqual(Buffer.from(ours), Buffer.from(signature)))
     throw new Refusal(403, 'SignatureDoesNotMatch', 'the signature we calculated is another one');
+}
+
+const CHUNK = 65_536;
+
+/// Bytes [from, to) of an object in pieces.
+function* piecesOf({ bytes }, from, to) {
+  if (bytes) return yield bytes.subarray(from, to);
+  for (let at = from - (from % CHUNK); at < to; at += CHUNK) {
+    const words = new Uint32Array(CHUNK / 4);
+    for (let i = 0; i < words.length; ++i) words[i] = at / 4 + i;
+    yield Buffer.from(words.buffer).subarray(Math.max(from - at, 0), Math.min(to - at, CHUNK));
+  }
+  return undefined;
+}
+
+function restored({ bytes: text, ...rest }) {
+  const bytes = text === undefined ? undefined : Buffer.from(text, 'base64');
+  return { size: bytes?.length, modified: new Date().toUTCString(), ...rest, bytes };
 }
 
 class Bucket {
@@ -80,12 +102,19 @@ class Bucket {
     this.#file = state && join(state, 'objects.json');
     if (this.#file && existsSync(this.#file))
       for (const [name, kept] of Object.entries(JSON.parse(readFileSync(this.#file, 'utf8'))))
-        this.#objects.set(name, { ...kept, bytes: Buffer.from(kept.bytes, 'base64') });
+        this.#objects.set(name, restored(kept));
   }
   get names() { return [...this.#objects.keys()].sort(); }
   get(name) { return this.#objects.get(name); }
   put(name, bytes, type) {
-    this.#objects.set(name, { bytes, type, etag: `"${digest('md5', bytes)}"` });
+    this.#keep(name, { bytes, size: bytes.length, type, etag: `"${digest('md5', bytes)}"` });
+  }
+  /// So large, and of no particular contents.
+  generate(name, size, type) {
+    this.#keep(name, { size, type, etag: `"${digest('md5', `${name} ${size}`)}"` });
+  }
+  #keep(name, object) {
+    this.#objects.set(name, { ...object, modified: new Date().toUTCString() });
     this.#save();
   }
   delete(name) {
@@ -94,9 +123,19 @@ class Bucket {
   }
   #save() {
     if (!this.#file) return;
-    const kept = [...this.#objects].map(([name, o]) => [name, { ...o, bytes: o.bytes.toString('base64') }]);
+    const kept = [...this.#objects].map(([name, o]) => [name, { ...o, bytes: o.bytes?.toString('base64') }]);
     writeFileSync(this.#file, JSON.stringify(Object.fromEntries(kept)));
   }
+}
+
+/// What a Range asks for: {from, to}, half open.
+function rangeOf(text, size) {
+  const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(text ?? '') ?? [];
+  if (!first && !last) return { from: 0, to: size };
+  const from = first ? Number(first) : Math.max(size - Number(last), 0);
+  const to = first && last ? Math.min(Number(last) + 1, size) : size;
+  if (from >= to) throw new Refusal(416, 'InvalidRange', 'The requested range is not satisfiable.');
+  return { from, to, isPart: true };
 }
 
 function answerTo(request, body, objects) {
@@ -113,14 +152,21 @@ function answerTo(request, body, objects) {
     case 'GET':
     case 'HEAD':
       if (!found) throw new Refusal(404, 'NoSuchKey', 'The specified key does not exist.');
-      return {
-        status: 200,
-        headers: { ETag: found.etag, 'Content-Type': found.type, 'Accept-Ranges': 'bytes' },
-        body: found.bytes,
-      };
+      return getObject(request, found);
     default:
       throw new Refusal(405, 'MethodNotAllowed', 'The specified method is not allowed.');
   }
+}
+
+function getObject(request, object) {
+  const { 'if-match': wanted, range } = request.headers;
+  if (wanted && wanted !== object.etag)
+    throw new Refusal(412, 'PreconditionFailed', 'At least one of the preconditions did not hold.');
+  const { from, to, isPart } = rangeOf(range, object.size);
+  const headers = { ETag: object.etag, 'Content-Type': object.type, 'Accept-Ranges': 'bytes',
+    'Last-Modified': object.modified, 'Content-Length': to - from };
+  if (isPart) headers['Content-Range'] = `bytes ${from}-${to - 1}/${object.size}`;
+  return { status: isPart ? 206 : 200, headers, pieces: piecesOf(object, from, to) };
 }
 
 const errorOf = ({ status, code, message }) => ({
@@ -129,12 +175,24 @@ const errorOf = ({ status, code, message }) => ({
   body: `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`,
 });
 
+/// As fast as they are taken; `entry` tells how many bytes have been, and whether all.
+async function sendPieces(response, pieces, most, entry) {
+  entry.sent = 0;
+  const gone = once(response, 'close').then(() => { entry.end = response.writableFinished ? 'whole' : 'cut'; });
+  for (const piece of pieces) {
+    const some = piece.subarray(0, most - entry.sent);
+    if (entry.end || some.length === 0) return;
+    if (!response.write(some)) await Promise.race([once(response, 'drain'), gone]);
+    entry.sent += some.length;
+  }
+}
+
 function createApi({ key, objects, faults, log }) {
   return http.createServer(async (request, response) => {
     const parts = [];
     for await (const part of request) parts.push(part);
     const body = Buffer.concat(parts);
-    const entry = log.open(request);
+    const entry = log.open(request, { range: request.headers.range });
     const { socket } = request;
     const fault = faults.take(`${request.method} ${request.url}`);
     if (fault?.kind === 'reset') return socket.destroy();
@@ -153,11 +211,13 @@ function createApi({ key, objects, faults, log }) {
     const bent = fault?.kind === 'status' ? answer : await misbehave(fault, answer, { socket, faults });
     if (!bent) return undefined;
     entry.status = bent.status;
-    const bytes = Buffer.from(bent.body);
-    response.writeHead(bent.status, { ...bent.headers, 'Content-Length': bytes.length });
-    if (!bent.truncated) return response.end(request.method === 'HEAD' ? undefined : bytes);
-    response.write(bytes.subarray(0, bytes.length / 2), () => socket.destroy());
-    return undefined;
+    const length = bent.headers['Content-Length'] ?? Buffer.byteLength(bent.body);
+    response.writeHead(bent.status, { ...bent.headers, 'Content-Length': length });
+    if (request.method === 'HEAD') return response.end();
+    const most = bent.truncated ? Math.floor(length / 2) : fault?.kind === 'stall' ? fault.after : length;
+    await sendPieces(response, bent.pieces ?? [Buffer.from(bent.body)], most, entry);
+    if (most === length) return response.end();
+    return fault.kind === 'stall' ? faults.hang(socket) : socket.destroySoon();
   });
 }
 
@@ -184,7 +244,8 @@ export async function startR2({ state, port = 0, controlPort = 0 } = {}) {
     'GET /requests': () => log.entries,
     'DELETE /requests': done(() => log.clear()),
     'GET /objects': () => objects.names,
-    'POST /objects': done(({ name, type, base64 }) => objects.put(name, Buffer.from(base64, 'base64'), type)),
+    'POST /objects': done(({ name, type, base64, size }) => (size === undefined
+      ? objects.put(name, Buffer.from(base64, 'base64'), type) : objects.generate(name, size, type))),
   });
   const servers = [await listen(createApi(parts), port), await listen(control, controlPort)];
   const [url, commands] = servers.map((server) => `http://127.0.0.1:${server.address().port}`);

@@ -38,6 +38,31 @@ test('a signed object is kept, with type and ETag, and removed', async () => {
   assert.equal((await send('GET', '/avatars/a.webp')).code, 'NoSuchKey');
 });
 
+test('parts of an object can be had, as long as it is the same', async () => {
+  const put = await send('PUT', '/avatars/a.webp', { body: '0123456789' });
+  const etag = put.headers.get('etag');
+  const part = await send('GET', '/avatars/a.webp', { headers: { Range: 'bytes=2-4', 'If-Match': etag } });
+  assert.deepEqual([part.status, part.text, part.headers.get('content-range')], [206, '234', 'bytes 2-4/10']);
+  assert.equal((await send('GET', '/avatars/a.webp', { headers: { Range: 'bytes=-3' } })).text, '789');
+  assert.equal((await send('GET', '/avatars/a.webp', { headers: { Range: 'bytes=10-' } })).code, 'InvalidRange');
+  assert.equal((await send('GET', '/avatars/a.webp', { headers: { 'If-Match': '"other"' } })).code, 'PreconditionFailed');
+  const head = await send('HEAD', '/avatars/a.webp');
+  assert.deepEqual([head.text, head.headers.get('content-length')], ['', '10']);
+  await send('DELETE', '/avatars/a.webp');
+});
+
+test('a generated object tells each four bytes apart', async () => {
+  await fetch(`${r2.control}/objects`, { method: 'POST',
+    body: JSON.stringify({ name: 'avatars/huge', type: 'video/mp4', size: 1_000_000 }) });
+  const { path, headers } = aws4.sign({ service: 's3', region: 'auto', path: '/avatars/huge',
+    host: new URL(r2.url).host, headers: { 'x-amz-content-sha256': sha256(''), Range: 'bytes=600002-900001' } }, r2.key);
+  delete headers.Host;
+  const part = Buffer.from(await (await fetch(r2.url + path, { headers })).arrayBuffer());
+  assert.equal(part.length, 300_000);
+  for (let at = 2; at + 4 < part.length; at += 4) assert.equal(part.readUInt32LE(at), (600_002 + at) / 4);
+  await send('DELETE', '/avatars/huge');
+});
+
 const forged = {
   'signed with another secret': [{ key: { accessKeyId: 'mine', secretAccessKey: 'x' } }, 'InvalidAccessKeyId'],
   'for another object': [{ bend: (r) => { r.path = '/avatars/other.webp'; } }, 'SignatureDoesNotMatch'],

@@ -12,30 +12,73 @@
 namespace binnacle::http {
 namespace {
 
+using integrations::object;
 using integrations::object_name;
-using found_object = result<std::shared_ptr<const integrations::object>>;
+using integrations::object_store;
+using integrations::opened_object;
 constexpr seconds guest_life{180 * 24 * 3'600};
 
-task<found_object> find_object(context& ctx, object_name name) {
+/// Whether it can only be answered with all of the object.
+bool wants_all(const request& req) {
+  return req.verb == method::get && !req.has(field::range) && !req.has(field::if_none_match) &&
+         !req.has(field::if_modified_since);
+}
+
+/// What the cache or the store knows of it, with bytes when all of it is wanted.
+task<result<opened_object>> open_object(context& ctx, object_name name) {
   using steady = std::chrono::steady_clock;
-  if (!integrations::is_object_key(name.key)) co_return nullptr;
-  if (auto known = ctx.app.object_cache->find(name, steady::now())) co_return known;
-  auto find = [name](integrations::object_store& store,
-                     integrations::object_store::instant deadline) {
-    return store.find(name, deadline);
+  opened_object out;
+  if (!integrations::is_object_key(name.key)) co_return out;
+  auto all = wants_all(ctx.req);
+  out.what = ctx.app.object_cache->find(name, steady::now());
+  // A large one is not worth asking for again, as its bytes come in a stream of their own.
+  if (out.what && (!all || out.what->is_at_hand() || out.what->size() > object::most_in_memory))
+    co_return out;
+  auto find = [name, all](object_store& store,
+                          object_store::instant deadline) -> result<opened_object> {
+    if (all) return store.open(name, deadline);
+    auto found = store.find(name, deadline);
+    if (!found) return found.error();
+    return opened_object{std::move(*found), {}};
   };
   auto found = co_await ctx.with_objects(find);
-  if (found && *found) ctx.app.object_cache->keep(name, *found, steady::now());
-  co_return std::move(found);
+  if (!found) co_return found.error();
+  out = std::move(*found);
+  if (out.what) ctx.app.object_cache->keep(name, out.what, steady::now());
+  co_return out;
+}
+
+/// The bytes of `part`; null when the object is another one by now, or gone.
+task<result<std::shared_ptr<integrations::http_stream>>> read_part(context& ctx, object_name name,
+                                                                   object_part part) {
+  auto read = [name, part](object_store& store, object_store::instant deadline) {
+    return store.read(name, part.of->facts(), part.begin, part.size, deadline);
+  };
+  auto stream = co_await ctx.with_objects(read);
+  if (stream && !*stream) ctx.app.object_cache->forget(name);
+  co_return std::move(stream);
 }
 
 task<result<response>> serve(context& ctx, object_name name, caching cache) {
   if (name.bucket.empty()) co_return plain_text(500, "R2 bucket not configured");
-  auto finding = find_object(ctx, std::move(name));
-  auto found = co_await std::move(finding);
-  if (!found) co_return found.error();
-  if (!*found) co_return plain_text(404, "File not found");
-  co_return object_reply(ctx.req, std::move(*found), cache);
+  // Twice at most: what is remembered of an object may not be true any more.
+  for (auto last = false;; last = true) {
+    auto opening = open_object(ctx, name);
+    auto found = co_await std::move(opening);
+    if (!found) co_return found.error();
+    if (!found->what) co_return plain_text(404, "File not found");
+    auto out = object_reply(ctx.req, found->what, cache);
+    out.part.stream = std::move(found->bytes);
+    auto is_complete = ctx.req.verb == method::head || !out.part.of || out.part.of->is_at_hand() ||
+                       out.part.stream;
+    if (is_complete) co_return out;
+    auto reading = read_part(ctx, name, out.part);
+    auto stream = co_await std::move(reading);
+    if (!stream) co_return stream.error();
+    out.part.stream = std::move(*stream);
+    if (out.part.stream) co_return out;
+    if (last) co_return plain_text(404, "File not found");
+  }
 }
 
 /// Random, version 4 (RFC 9562 §5.4).

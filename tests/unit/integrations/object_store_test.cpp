@@ -39,10 +39,10 @@ TEST_F(DirectoryStore, KeepsBytesTypeAndEtag) {
   auto found = find("a/b/picture");
   ASSERT_TRUE(found);
   EXPECT_EQ(text_of(*found), "bytes");
-  EXPECT_EQ(found->content_type(), "image/webp");
-  EXPECT_EQ(found->etag().size(), 34U);
+  EXPECT_EQ(found->facts().content_type, "image/webp");
+  EXPECT_EQ(found->facts().etag.size(), 34U);
   auto again = open_directory_store(root)->find({"avatars", "a/b/picture"}, never).value();
-  EXPECT_EQ(again->etag(), found->etag());
+  EXPECT_EQ(again->facts().etag, found->facts().etag);
 }
 
 TEST_F(DirectoryStore, LeavesNothingBehindWhenItRemoves) {
@@ -65,16 +65,16 @@ TEST_F(DirectoryStore, ServesWhatSomebodyElseHasPutThere) {
   std::ofstream{root + "/avatars/drawn.png"} << "picture";
   auto found = find("drawn.png");
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->content_type(), "image/png");
-  EXPECT_GT(found->etag().size(), 2U);
+  EXPECT_EQ(found->facts().content_type, "image/png");
+  EXPECT_GT(found->facts().etag.size(), 2U);
 }
 
 TEST_F(DirectoryStore, ANoteAboutAnotherFileDoesNotCount) {
   put("a.png", "bytes", "image/webp");
-  auto before = find("a.png")->etag();
+  auto before = find("a.png")->facts().etag;
   std::ofstream{root + "/avatars/a.png"} << "other bytes";
-  EXPECT_EQ(find("a.png")->content_type(), "image/png");
-  EXPECT_NE(find("a.png")->etag(), before);
+  EXPECT_EQ(find("a.png")->facts().content_type, "image/png");
+  EXPECT_NE(find("a.png")->facts().etag, before);
 }
 
 TEST_F(DirectoryStore, FindsNothingWhereNoKeyLeads) {
@@ -98,7 +98,8 @@ TEST(ObjectKeys, AreOfUnreservedCharactersAndSlashes) {
 // -- the cache -----------------------------------------------------------------------------------
 
 std::shared_ptr<const object> of(std::size_t size) {
-  return std::make_shared<object>("image/png", "\"e\"", std::string(size, 'x'));
+  return std::make_shared<object>(object_facts{"image/png", "\"e\"", 0, {}},
+                                  std::string(size, 'x'));
 }
 
 TEST(ObjectCache, ForgetsTheOneThatWasNotUsedForLongest) {

@@ -13,14 +13,18 @@ std::string header(const response& r, std::string_view name) {
   return {};
 }
 
+std::shared_ptr<const integrations::object> of_type(std::string type, std::string bytes) {
+  integrations::object_facts facts{std::move(type), "\"tag\"", 0, from_unix(1'700'000'000)};
+  return std::make_shared<integrations::object>(std::move(facts), std::move(bytes));
+}
+
 class ObjectReply : public testing::Test {
 protected:
   response reply() { return object_reply(req, found, caching::public_immutable); }
   void send(field f, std::string_view value) { req.fields[static_cast<std::size_t>(f)] = value; }
 
   request req{};
-  std::shared_ptr<const integrations::object> found =
-      std::make_shared<integrations::object>("image/webp", "\"tag\"", "0123456789");
+  std::shared_ptr<const integrations::object> found = of_type("image/webp", "0123456789");
 };
 
 TEST_F(ObjectReply, IsTheWholeObject) {
@@ -40,6 +44,21 @@ TEST_F(ObjectReply, IsNothingNewToWhoHasIt) {
   EXPECT_EQ(r.status, 304);
   EXPECT_FALSE(r.part.of);
   EXPECT_EQ(header(r, "ETag"), "\"tag\"");
+}
+
+TEST_F(ObjectReply, IsNothingNewToWhoHasItsDate) {
+  EXPECT_EQ(header(reply(), "Last-Modified"), "Tue, 14 Nov 2023 22:13:20 GMT");
+  send(field::if_modified_since, "Tue, 14 Nov 2023 22:13:20 GMT");
+  EXPECT_EQ(reply().status, 304);
+  send(field::if_none_match, "\"other\""); // counts alone
+  EXPECT_EQ(reply().status, 200);
+}
+
+TEST_F(ObjectReply, IsSentAnewToWhoHasAnotherDateOrOneThatIsNone) {
+  for (const auto* date : {"Tue, 14 Nov 2023 22:13:19 GMT", "yesterday", ""}) {
+    send(field::if_modified_since, date);
+    EXPECT_EQ(reply().status, 200) << date;
+  }
 }
 
 TEST_F(ObjectReply, IsThePartThatWasAskedFor) {
@@ -76,11 +95,11 @@ TEST_F(ObjectReply, IfRangeMustNameTheVeryObject) {
 
 TEST_F(ObjectReply, ShowsOnlyWhatCannotRunScripts) {
   for (const auto* type : {"text/html", "image/svg+xml", "application/pdf", "", "image/png/../x"}) {
-    found = std::make_shared<integrations::object>(type, "\"tag\"", "x");
+    found = of_type(type, "x");
     EXPECT_EQ(reply().content_type, "application/octet-stream") << type;
     EXPECT_EQ(header(reply(), "Content-Disposition"), "attachment");
   }
-  found = std::make_shared<integrations::object>("image/png; charset=x", "\"tag\"", "x");
+  found = of_type("image/png; charset=x", "x");
   EXPECT_EQ(reply().content_type, "image/png");
 }
 
