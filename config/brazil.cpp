@@ -44,8 +44,8 @@ constexpr std::array<std::string_view, 27> states{
 std::optional<std::string> cpf_of(std::string_view text) {
   auto shape = shape_of(text);
   if (shape != "###########" && shape != "###.###.###-##") return {};
-  auto digits = *digits_of(text, ".-");
-  if (digits.find_first_not_of(digits[0]) == digits.npos) return {};
+  auto digits = digits_of(text, ".-").value_or("");
+  if (digits.empty() || digits.find_first_not_of(digits.front()) == digits.npos) return {};
   std::string_view all{digits};
   if (check_digit(all.substr(0, 9)) != all[9] || check_digit(all.substr(0, 10)) != all[10])
     return {};
