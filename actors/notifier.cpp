@@ -1,5 +1,6 @@
 #include "actors/notifier.hpp"
 
+#include "actors/known_keys.hpp"
 #include "config/base/log.hpp"
 
 #include <caf/actor_system.hpp>
@@ -23,6 +24,7 @@ struct notifier_state {
 
   std::vector<persistence::change> wait() {
     auto heard = listener->wait(patience, [this] {
+      app->api_keys->forget(user_id{});
       app->change_generation.fetch_add(1, std::memory_order_acq_rel);
       app->listening.store(true, std::memory_order_release);
       // Readiness must come back without traffic: nobody sends any to a node that is not ready.
@@ -48,8 +50,10 @@ notifier_actor::behavior_type notifier(notifier_actor::stateful_pointer<notifier
   self->send(notifier_actor{self}, caf::tick_atom_v);
   return {[self](caf::tick_atom) {
     auto& state = self->state;
-    if (auto changes = state.wait(); !changes.empty())
+    if (auto changes = state.wait(); !changes.empty()) {
+      state.app->api_keys->forget(changes);
       self->send(state.app->front_end, changed{std::move(changes)});
+    }
     self->send(notifier_actor{self}, caf::tick_atom_v);
   }};
 }

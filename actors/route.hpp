@@ -25,7 +25,7 @@ enum class access : std::uint8_t {
   admin,      // an active user with is_admin
   cron,       // Authorization: Bearer <CRON_SECRET>
   auth0,      // X-Auth0-Secret: <AUTH0_WEBHOOK_SECRET>
-  signer,     // whoever signed the body, which the handler checks: 400 if it is not genuine
+  signer,     // whoever made the body, which proves itself; the handler checks: 400 or 401 if not
 };
 
 /// Served by the session of the client's address whatever credential comes along.
@@ -36,6 +36,7 @@ constexpr bool ignores_credentials(access a) {
 /// what they bring must not be lost. The limit counts what was refused as not genuine, and bounds
 /// only the answers to that.
 constexpr bool limits_forgeries_only(access a) { return a == access::signer; }
+constexpr bool is_forgery(int status) { return status == 400 || status == 401; }
 
 /// What an unsafe method must prove about the browser that sent it.
 enum class csrf : std::uint8_t {
@@ -70,6 +71,8 @@ struct route {
   std::size_t max_body = 0; // 0: the general limit
   /// Access is checked before the method: 401 before 405. All routes of a path must agree.
   bool access_first = false;
+  /// Changes nothing, whatever its method: an Idempotency-Key means nothing here, as on a GET.
+  bool only_asks = false;
 };
 
 /// A step of the pipeline before the handler.

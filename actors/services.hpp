@@ -4,6 +4,7 @@
 
 #include "actors/hopsworks_messages.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/key_messages.hpp"
 #include "config/base/time.hpp"
 #include "config/catalogue.hpp"
 #include "config/settings.hpp"
@@ -20,6 +21,8 @@ class vault;
 } // namespace binnacle::integrations
 
 namespace binnacle {
+
+class known_keys;
 
 struct services {
   settings config{};
@@ -51,6 +54,8 @@ struct services {
   team_actor team{};
   login_provider_actor login_provider{}; // null: not configured
   upstream_actor hubspot{};
+  std::shared_ptr<known_keys> api_keys{}; // what has been verified, in memory
+  key_keeper_actor key_keeper{};
 
   /// Raised each time the notifier (again) listens: what was cached before may be stale.
   std::atomic<std::uint64_t> change_generation{0};

@@ -6,6 +6,7 @@
 #include "actors/context.hpp"
 #include "actors/event_stream.hpp"
 #include "actors/idempotency.hpp"
+#include "actors/known_keys.hpp"
 #include "actors/mailboxes.hpp"
 #include "actors/rejections.hpp"
 #include "actors/route.hpp"
@@ -384,8 +385,8 @@ struct session_state : actor_scope<session_actor::base> {
       auto everything = versions_of_everything;
       // Shares what is known now, whatever is loaded meanwhile.
       context ctx{*app, *this, self(), t, {known, caller()}};
-      auto work =
-          has_idempotency_key(x.req) ? run_once(ctx, x, std::string{is->key}) : x.matched->run(ctx);
+      auto once = has_idempotency_key(x.req) && !x.matched->only_asks;
+      auto work = once ? run_once(ctx, x, std::string{is->key}) : x.matched->run(ctx);
       auto handled = co_await std::move(work);
       if (handled) {
         out = std::move(*handled);
@@ -402,7 +403,7 @@ struct session_state : actor_scope<session_actor::base> {
       out = x.matched->face->render(internal_fault(e.what()), x);
     }
     --handling;
-    if (limits_forgeries_only(x.matched->who) && out.status == 400) limit_forgeries(x, out);
+    if (limits_forgeries_only(x.matched->who) && is_forgery(out.status)) limit_forgeries(x, out);
     out.limit = x.limit ? x.limit : limit; // the handler's own verdict, if it gave one
     finish(x, std::move(out));
   }
@@ -545,6 +546,7 @@ struct session_state : actor_scope<session_actor::base> {
 
   void on_committed(const std::vector<persistence::change>& changes) override {
     on_changed(changes); // the writer's own next read must not be stale
+    app->api_keys->forget(changes);
   }
 
   /// Idle for a while: keeps what cannot be read from the database again.

@@ -2,16 +2,19 @@
 
 #include "actors/async.hpp"
 #include "actors/reconciler.hpp"
+#include "actors/token_pairs.hpp"
 #include "config/base/json.hpp"
 #include "config/base/log.hpp"
 #include "config/base/metrics.hpp"
 #include "integrations/object_cache.hpp"
+#include "persistence/api_keys.hpp"
 #include "persistence/credits.hpp"
 #include "persistence/database.hpp"
 #include "persistence/idempotency.hpp"
 #include "persistence/mail.hpp"
 #include "persistence/newsletter.hpp"
 #include "persistence/rate_windows.hpp"
+#include "persistence/refresh_tokens.hpp"
 #include "persistence/stripe_events.hpp"
 #include "persistence/users.hpp"
 
@@ -52,6 +55,8 @@ constexpr hours mail_record_life{90 * 24};
 constexpr std::int64_t mails_per_sweep = 10'000;
 /// Whoever follows a link that late is still told that it has expired.
 constexpr hours expired_link_life{7 * 24};
+/// An API key is listed as revoked for that long.
+constexpr hours revoked_key_life{90 * 24};
 
 /// What a run did: JSON for the table, and whether to run once more outside the schedule.
 struct run_outcome {
@@ -370,7 +375,11 @@ timer_books::timer_books() {
     if (!mails) return mails;
     auto requests = persistence::delete_expired_newsletter_requests(in, now - expired_link_life);
     if (!requests) return requests;
-    return *logins + *windows + *answers + *lots + *payloads + *mails + *requests;
+    auto keys = persistence::delete_revoked_api_keys(in, now - revoked_key_life);
+    if (!keys) return keys;
+    auto tokens = persistence::delete_expired_refresh_tokens(in, now - reuse_interval, now);
+    if (!tokens) return tokens;
+    return *logins + *windows + *answers + *lots + *payloads + *mails + *requests + *keys + *tokens;
   };
 }
 

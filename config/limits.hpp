@@ -31,6 +31,7 @@ enum class limit_class : std::uint8_t {
   platform_webhook,
   platform_team_invite,
   developer_auth,
+  developer_refusals,
   login_failures,
   unknown_cookies,
   idempotency_keys,
@@ -124,6 +125,11 @@ inline constexpr std::array limit_rows{
               {5, std::chrono::seconds{3600}}},
     limit_row{
         limit_class::developer_auth, "developer_auth", "auth", {10, std::chrono::seconds{900}}},
+    // API keys and refresh tokens that are no good; good ones are not counted.
+    limit_row{limit_class::developer_refusals,
+              "developer_refusals",
+              "refusals",
+              {100, std::chrono::seconds{60}}},
     // Of no route: failed logins per user name, cookies nobody has per address, and the keys of
     // one caller, which are kept for so long.
     limit_row{limit_class::login_failures,

@@ -286,6 +286,8 @@ std::vector<option> options_of(settings& s) {
   add("identity.issuer", &i.issuer, "issuer and audience of the service's own tokens");
   add("identity.access_token_life", &i.access_token_life, "life of an access token", 1'000,
       604'800'000);
+  add("identity.refresh_token_life", &i.refresh_token_life,
+      "life of a refresh token; each use gives a new one", 60'000, 31'536'000'000);
   add("identity.session_life", &i.session_life, "life of a cookie session", 1'000, 31'536'000'000);
   add("identity.secure_cookies", &i.secure_cookies, "cookies carry Secure; on behind TLS");
   add("identity.clock_leeway", &i.clock_leeway, "tolerated clock difference of issuers", 0,

@@ -68,6 +68,7 @@ struct identity_settings {
   bool local_accounts = true;
   std::string issuer = "binnacle"; // `iss` and `aud` of our own tokens
   std::chrono::milliseconds access_token_life{900'000};
+  std::chrono::milliseconds refresh_token_life{7 * 24 * 3'600'000LL}; // unused for so long
   std::chrono::milliseconds session_life{7 * 24 * 3'600'000LL};
   bool secure_cookies = false; // adds Secure; on behind TLS
   std::chrono::milliseconds clock_leeway{60'000};

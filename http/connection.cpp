@@ -286,7 +286,8 @@ void connection::serve() {
 
 bool connection::has_own_link() const {
   if (!link_ || link_->face != x_->matched->face) return false;
-  if (ignores_credentials(x_->matched->who)) return false;
+  if (ignores_credentials(x_->matched->who))
+    return !link_->who && link_->address == x_->req.client_address;
   return constant_time_equal(link_->authorization, x_->req.at(field::authorization)) &&
          constant_time_equal(link_->cookie, session_cookie_of(x_->req, *link_->face)) &&
          link_->address == x_->req.client_address;

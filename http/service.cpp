@@ -7,6 +7,8 @@
 #include "actors/http_upstream.hpp"
 #include "actors/hubspot.hpp"
 #include "actors/identity.hpp"
+#include "actors/key_keeper.hpp"
+#include "actors/known_keys.hpp"
 #include "actors/login_provider.hpp"
 #include "actors/mailer.hpp"
 #include "actors/meter_sync.hpp"
@@ -80,6 +82,7 @@ public:
   explicit actor_config(net::io_context& io) {
     add_message_types<caf::id_block::binnacle>();
     add_message_types<caf::id_block::binnacle_hopsworks>();
+    add_message_types<caf::id_block::binnacle_keys>();
     set("scheduler.max-threads", std::size_t{1}); // of CAF's own scheduler, which we replace
     runtime::schedule_on(io, *this);
   }
@@ -186,6 +189,8 @@ struct service::implementation {
         "stripe-intake", [&s, &a] { return spawn_stripe_intake(s, a); });
     app.reconciler =
         keep_alive<reconciler_actor>("reconciler", [&s, &a] { return spawn_reconciler(s, a); });
+    app.key_keeper =
+        keep_alive<key_keeper_actor>("key-keeper", [&s, &a] { return spawn_key_keeper(s, a); });
     app.team = keep_alive<team_actor>("team", [&s, &a] { return spawn_team(s, a); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
@@ -217,6 +222,14 @@ struct service::implementation {
               [](const caf::error& e) {
                 log::warn("rate-limit windows were not saved", {{"why", caf::to_string(e)}});
               });
+      me->request(app.key_keeper, stop_patience, flush_key_uses{})
+          .receive(
+              [](const key_uses_flushed& f) {
+                if (!f.saved) log::warn("uses of API keys were not saved");
+              },
+              [](const caf::error& e) {
+                log::warn("uses of API keys were not saved", {{"why", caf::to_string(e)}});
+              });
       me->send_exit(app.front_end, caf::exit_reason::user_shutdown);
       me->wait_for(app.front_end);
       for (auto it = guardians.rbegin(); it != guardians.rend(); ++it) {
@@ -242,6 +255,7 @@ struct service::implementation {
     app.project_sync = nullptr;
     app.mailer = nullptr;
     app.team = nullptr;
+    app.key_keeper = nullptr;
     app.login_provider = nullptr;
     app.hubspot = nullptr;
     app.front_end = nullptr;
@@ -315,6 +329,7 @@ result<std::unique_ptr<service>> service::start(settings config, service_options
   if (!vault) return vault.error();
   in.app.vault = std::move(*vault);
   in.app.object_store = open_object_store(in.app.config);
+  in.app.api_keys = std::make_shared<known_keys>();
   in.app.object_cache = std::make_shared<integrations::object_cache>();
 
   in.caf_config = std::make_unique<actor_config>(in.io);

@@ -9,8 +9,8 @@ namespace binnacle::persistence {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, topic_count> names{"identity", "usage",    "billing",
-                                                          "prices",   "clusters", "subscriber"};
+constexpr std::array<std::string_view, topic_count> names{
+    "identity", "usage", "billing", "prices", "clusters", "subscriber", "api_keys"};
 
 // PostgreSQL refuses a payload of 8,000 bytes.
 constexpr std::size_t payload_limit = 7'500;

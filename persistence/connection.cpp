@@ -195,6 +195,17 @@ std::int64_t integer_of(cell c) {
   return out;
 }
 
+std::string raw_of(cell c) {
+  std::string out;
+  if (c.is_null()) return out;
+  std::string_view hex{c.text};
+  if (!hex.starts_with("\\x") || hex.size() % 2 != 0) unreadable(c, "bytea");
+  auto digit = [&](char x) { return x <= '9' ? x - '0' : x - 'a' + 10; };
+  for (std::size_t i = 2; i + 1 < hex.size(); i += 2)
+    out.push_back(static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1])));
+  return out;
+}
+
 decimal decimal_of(cell c) {
   if (c.is_null()) return {};
   auto out = decimal::parse(c.text);

@@ -39,33 +39,32 @@ result<done> owned_by(const user_id& owner, const pqxx::result& found) {
 
 } // namespace
 
-// $1: now
 #define PROJECT_COLUMNS                                                                            \
   "p.id, p.name, p.description, array_to_string(p.allowed_origins, E'\\n'), "                      \
   "array_to_string(p.allowed_providers, E'\\n'), p.user_count, "                                   \
-  "(SELECT count(*) FROM project_api_keys k WHERE k.project_id = p.id AND k.status = 'active' "    \
-  "AND (k.expires_at IS NULL OR k.expires_at > $1)), p.created_at, p.updated_at"
+  "(SELECT count(*) FROM project_api_keys k WHERE k.project_id = p.id AND k.status = 'active'), "  \
+  "p.created_at, p.updated_at"
 
 constexpr statement projects_of{"developer_projects_of", "SELECT " PROJECT_COLUMNS R"sql(
   FROM developer_projects p
-  WHERE p.owner_id = $2 AND p.deleted_at IS NULL
+  WHERE p.owner_id = $1 AND p.deleted_at IS NULL
   ORDER BY p.created_at DESC, p.id DESC
 )sql"};
-result<std::vector<developer_project>> developer_projects_of(transaction& tx, const user_id& owner,
-                                                             time_point now) {
+result<std::vector<developer_project>> developer_projects_of(transaction& tx,
+                                                             const user_id& owner) {
   std::vector<developer_project> out;
-  for (auto row : exec(tx, projects_of, now, owner)) out.push_back(project_of(row));
+  for (auto row : exec(tx, projects_of, owner)) out.push_back(project_of(row));
   return out;
 }
 
 constexpr statement one_project{"find_developer_project", "SELECT " PROJECT_COLUMNS R"sql(,
     p.owner_id
   FROM developer_projects p
-  WHERE p.id = $2 AND p.deleted_at IS NULL
+  WHERE p.id = $1 AND p.deleted_at IS NULL
 )sql"};
 result<developer_project> find_developer_project(transaction& tx, const user_id& owner,
-                                                 const developer_project_id& id, time_point now) {
-  auto found = exec(tx, one_project, now, id);
+                                                 const developer_project_id& id) {
+  auto found = exec(tx, one_project, id);
   if (found.empty()) return missing("Project not found");
   if (text_of(found[0]["owner_id"]) != owner.value)
     return fault{errc::forbidden, "You don't own this project", {}, {}};
@@ -127,6 +126,7 @@ result<done> update_developer_project(transaction& tx, const developer_project_i
 
 constexpr statement drop_project{"delete_developer_project", R"sql(
   UPDATE developer_projects SET deleted_at = $2, updated_at = $2 WHERE id = $1
+  RETURNING owner_id
 )sql"};
 constexpr statement revoke_keys{"revoke_keys_of_project", R"sql(
   UPDATE project_api_keys SET status = 'revoked', revoked_at = $2
@@ -134,8 +134,9 @@ constexpr statement revoke_keys{"revoke_keys_of_project", R"sql(
 )sql"};
 result<done> delete_developer_project(transaction& tx, const developer_project_id& id,
                                       time_point now) {
-  exec(tx, drop_project, id, now);
+  auto dropped = exec(tx, drop_project, id, now);
   exec(tx, revoke_keys, id, now);
+  for (auto row : dropped) tx.touch({topic::api_keys, {text_of(row[0])}});
   return done{};
 }
 

@@ -38,11 +38,10 @@ struct developer_project {
 };
 
 /// The newest first.
-result<std::vector<developer_project>> developer_projects_of(transaction&, const user_id& owner,
-                                                             time_point now);
+result<std::vector<developer_project>> developer_projects_of(transaction&, const user_id& owner);
 /// not_found "Project not found" when there is none of this id; forbidden when it is another's.
 result<developer_project> find_developer_project(transaction&, const user_id& owner,
-                                                 const developer_project_id&, time_point now);
+                                                 const developer_project_id&);
 
 /// The same refusals, for whoever reads something of a project.
 result<done> own_developer_project(transaction&, const user_id& owner, const developer_project_id&);
@@ -64,7 +63,7 @@ struct developer_project_change {
 /// Only of a project that is held.
 result<done> update_developer_project(transaction&, const developer_project_id&,
                                       const developer_project_change&, time_point now);
-/// Likewise. Its API keys are revoked.
+/// Likewise. Its API keys are revoked: touches api_keys.
 result<done> delete_developer_project(transaction&, const developer_project_id&, time_point now);
 /// Removes what is left of deleted projects, at most `most` users; how many rows.
 result<std::int64_t> clear_deleted_projects(transaction&, std::int64_t most);

@@ -258,6 +258,7 @@ private:
 inline std::string text_of(cell c) { return c.is_null() ? "" : c.text; }
 std::int64_t integer_of(cell c); // NULL is 0
 inline bool truth_of(cell c) { return !c.is_null() && c.text[0] == 't'; }
+std::string raw_of(cell c); // of bytea; NULL is empty
 decimal decimal_of(cell c); // NULL is 0
 time_point time_of(cell c);
 date day_of(cell c);

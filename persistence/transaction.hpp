@@ -5,6 +5,7 @@
 
 #include "config/base/ids.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,8 +21,9 @@ enum class topic : std::uint8_t {
   prices,     // the price list; concerns everybody
   clusters,   // cluster records; concerns everybody
   subscriber, // a subscriber's data, subscriptions, orders, invoices
+  api_keys,   // keys of a developer's projects; concerns the projects' owner
 };
-inline constexpr std::size_t topic_count = 6;
+inline constexpr std::size_t topic_count = 7;
 
 /// A change of `what` for one user, or for everybody when `who` is empty.
 struct change {

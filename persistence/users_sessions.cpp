@@ -7,9 +7,7 @@ namespace {
 
 login_session session_of(const pqxx::row& row, int at) {
   login_session out;
-  auto hex = text_of(row[at]); // \x…, as PostgreSQL prints bytea
-  for (std::size_t i = 2; i + 1 < hex.size(); i += 2)
-    out.digest.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  out.digest = raw_of(row[at]);
   out.who = {text_of(row[at + 1])};
   out.surface = text_of(row[at + 2]);
   out.session_version = integer_of(row[at + 3]);

@@ -5,11 +5,11 @@ import { cpuSeconds, run } from './processes.mjs';
 const script = fileURLToPath(new URL('report.lua', import.meta.url));
 
 /**
- * Loads `candidate` with wrk. A candidate is {name, port, pids(), databasePid?}. Returns requests
+ * Loads `candidate` with wrk: GETs with a token, or POSTs of a body. A candidate is {name, port, pids(), databasePid?}. Returns requests
  * per second, p50 and p99 in microseconds, and CPU microseconds per request of the server and of
  * the database behind it.
  */
-export async function load(candidate, { connections, seconds, tokens, threads = 2 }) {
+export async function load(candidate, { connections, seconds, tokens = [], bodies = [], path = '/api/usage', threads = 2 }) {
   const database = candidate.databasePid ? [candidate.databasePid] : [];
   const cpu = () => [cpuSeconds(candidate.pids(), database), cpuSeconds(database)];
   const before = cpu();
@@ -26,9 +26,9 @@ export async function load(candidate, { connections, seconds, tokens, threads = 
       '10s',
       '-s',
       script,
-      `http://127.0.0.1:${candidate.port}/api/usage`,
+      `http://127.0.0.1:${candidate.port}${path}`,
     ],
-    { env: { BENCH_TOKENS: tokens.join(' ') }, seconds: seconds + 30 },
+    { env: { BENCH_TOKENS: tokens.join(' '), BENCH_BODIES: bodies.join(' ') }, seconds: seconds + 30 },
   );
   const after = cpu();
   const result = JSON.parse(output.trim().split('\n').at(-1));

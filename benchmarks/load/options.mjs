@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 /** The repository. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector', 'ledger', 'webhooks',
-  'meters', 'listeners', 'import'];
+  'meters', 'listeners', 'import', 'keys'];
 const help = `usage: scripts/bench [options]
 
   --only a,b            sections to run, of ${sectionNames.join(', ')} (default: all)

@@ -1,21 +1,37 @@
 -- Each wrk thread is one user, so that its requests are static and its connections keep one credential, as a
--- dashboard's do. At the end wrk prints one line of JSON instead of its table.
-local next_token = 0
+-- dashboard's do; or it is one service, which posts one body from an address of its own. At the end wrk prints
+-- one line of JSON instead of its table.
+local next_thread = 0
+
+local function words(name)
+  local found = {}
+  for word in string.gmatch(os.getenv(name) or "", "%S+") do
+    table.insert(found, word)
+  end
+  return found
+end
 
 function setup(thread)
-  local tokens = {}
-  for token in string.gmatch(os.getenv("BENCH_TOKENS") or "", "%S+") do
-    table.insert(tokens, token)
-  end
+  local tokens, bodies = words("BENCH_TOKENS"), words("BENCH_BODIES")
   if #tokens > 0 then
-    thread:set("token", tokens[next_token % #tokens + 1])
-    next_token = next_token + 1
+    thread:set("token", tokens[next_thread % #tokens + 1])
   end
+  if #bodies > 0 then
+    thread:set("body", bodies[next_thread % #bodies + 1])
+    thread:set("address", "192.0.2." .. next_thread + 1)
+  end
+  next_thread = next_thread + 1
 end
 
 function init()
   if token then
     wrk.headers["Authorization"] = "Bearer " .. token
+  end
+  if body then
+    wrk.method = "POST"
+    wrk.body = body
+    wrk.headers["Content-Type"] = "application/json"
+    wrk.headers["X-Forwarded-For"] = address
   end
   wrk.headers["Accept"] = "application/json"
 end

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { benchKeys, keySettings, verify } from './keys.mjs';
 import { measureCollector } from './collector.mjs';
 import { measureImport } from './import.mjs';
 import { measureLedger } from './ledger.mjs';
@@ -293,6 +294,28 @@ async function imports(service, options, results, workDir) {
   aim(results, 'import, against COPY into such a table', measured.likeSeconds / measured.seconds, 0.3);
 }
 
+/** Section 11: the same service, warm, by turns asked for usage and about keys. */
+async function keys(service, options, results, workDir) {
+  await service.start({ ...keySettings, BINNACLE_LOG_ACCESS_FILE: join(workDir, 'access.log') });
+  const tokens = await benchUsers(service);
+  const bodies = await benchKeys(service, tokens);
+  const { connections, seconds } = options;
+  const candidates = [
+    ['binnacle', settings => verify(service, { bodies, ...settings })],
+    ['GET /api/usage warm', settings => load(service, { tokens, ...settings })],
+  ];
+  for (const [, measureOnce] of candidates) await measureOnce({ connections, seconds: 2 });
+  say(`verification of API keys, ${connections} connections`);
+  const medians = await alternate(
+    candidates.map(([name, measureOnce]) => [name, () => measureOnce({ connections, seconds })]),
+    options.rounds,
+    say,
+  );
+  const row = addLoad(results, `POST /auth/verify-key, ${connections} connections`, medians);
+  aim(results, 'key verifications, against warm reads', row('GET /api/usage warm').ratio, 0.9);
+  await service.stop();
+}
+
 async function describe(options) {
   const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
     () => 'unknown',
@@ -373,6 +396,7 @@ async function main() {
     if (wanted('meters')) await meters(...fresh('meters'));
     if (wanted('listeners')) await listeners(...fresh('listeners'));
     if (wanted('import')) await imports(...fresh('import'));
+    if (wanted('keys')) await keys(...fresh('keys'));
     print(results);
     if (options.output) {
       save(results, options.output);

@@ -131,3 +131,12 @@ export async function copyOrders(postgres, prefix, file) {
   const [bare, like] = [...output.matchAll(/Time: ([\d.]+) ms/g)].map(([, ms]) => Number(ms) / 1000);
   return { bare, like };
 }
+
+/** Gives a developer a project; its id. */
+export async function createProject(postgres, owner) {
+  const id = `01${String(Date.now()).padStart(24, '0')}`;
+  await postgres.sql(`
+    insert into developer_projects (id, owner_id, name, created_at, updated_at)
+    values ('${id}', '${owner}', 'bench', now(), now())`);
+  return id;
+}

@@ -117,6 +117,26 @@ std::optional<time_point> json_fields::maybe_time(std::string_view name) {
   return t;
 }
 
+std::optional<std::vector<std::string>>
+json_fields::maybe_texts(std::string_view name, std::size_t most, std::size_t longest) {
+  const auto* v = find(name);
+  if (!v) return {};
+  auto fits = [longest](const boost::json::value& each) {
+    return each.is_string() && !each.get_string().empty() && each.get_string().size() <= longest &&
+           each.get_string().find('\0') == boost::json::string::npos;
+  };
+  if (!v->is_array() || v->get_array().size() > most ||
+      !std::ranges::all_of(v->get_array(), fits)) {
+    note(name, "must be a list of at most " + std::to_string(most) + " strings of 1 to " +
+                   std::to_string(longest) + " bytes");
+    return {};
+  }
+  std::vector<std::string> out;
+  for (const auto& each : v->get_array())
+    out.emplace_back(each.get_string().data(), each.get_string().size());
+  return out;
+}
+
 std::optional<bool> json_fields::maybe_truth(std::string_view name) {
   const auto* v = find(name);
   if (!v) return {};

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace binnacle::http {
 
@@ -36,6 +37,9 @@ public:
                                             std::int64_t most);
   std::optional<time_point> maybe_time(std::string_view name); // RFC 3339
   std::optional<bool> maybe_truth(std::string_view name);
+  /// At most `most` strings, each of 1 to `longest` bytes.
+  std::optional<std::vector<std::string>> maybe_texts(std::string_view name, std::size_t most,
+                                                      std::size_t longest);
   bool truth(std::string_view name, bool otherwise) {
     return maybe_truth(name).value_or(otherwise);
   }

@@ -2,6 +2,7 @@
 
 #include "http/routes/assinante/admin_handlers.hpp"
 #include "http/routes/assinante/handlers.hpp"
+#include "http/routes/developer/handlers.hpp"
 #include "http/routes/gateway/handlers.hpp"
 #include "http/routes/hub/handlers.hpp"
 #include "http/routes/operations/handlers.hpp"
@@ -18,6 +19,8 @@ using who = access;
 
 /// 401 before 405.
 constexpr bool access_first = true;
+/// Nothing is changed.
+constexpr bool only_asks = true;
 /// Stripe's events are some kilobytes long; an expanded invoice may be some hundred.
 constexpr std::size_t longest_webhook = 1'048'576;
 /// The largest picture, 5 MiB, is refused by its handler; this bounds the form around it.
@@ -139,6 +142,14 @@ constexpr route routes[]{
     {post,"/api/admin/assinante/invoices",             &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  post_invoice_row},
     {get, "/api/admin/assinante/invoices/{id}",        &assinante_admin, who::admin, platform_default, csrf::none,               get_invoice_row},
     {put, "/api/admin/assinante/invoices/{id}",        &assinante_admin, who::admin, platform_default, csrf::origin_if_present,  put_invoice_row},
+
+    {get,     "/dashboard/projects/{projectId}/api-keys",                &developer, who::user,   none,               csrf::none, get_api_keys},
+    {post,    "/dashboard/projects/{projectId}/api-keys",                &developer, who::user,   none,               csrf::none, post_api_key},
+    {delete_, "/dashboard/projects/{projectId}/api-keys/{keyId}",        &developer, who::user,   none,               csrf::none, delete_api_key},
+    {post,    "/dashboard/projects/{projectId}/api-keys/{keyId}/rotate", &developer, who::user,   none,               csrf::none, post_rotate_api_key},
+    {post,    "/auth/verify-key",                                        &developer, who::signer, developer_refusals, csrf::none, post_verify_key, {}, 0, false, only_asks},
+    {post,    "/auth/refresh",                                           &developer, who::signer, developer_refusals, csrf::none, post_refresh},
+    {post,    "/auth/logout",                                            &developer, who::signer, developer_refusals, csrf::none, post_end_refresh},
 
     {get,  "/api/events",            &operations, who::user,   platform_default, csrf::none, get_events},
     {get,  "/.well-known/jwks.json", &operations, who::anyone, none,             csrf::none, get_jwks},

@@ -121,6 +121,13 @@ const MATRIX = {
   'POST /api/admin/assinante/invoices': { access: 'admin', good: 400, body: {} },
   'GET /api/admin/assinante/invoices/{id}': { access: 'admin', good: 404 },
   'PUT /api/admin/assinante/invoices/{id}': { access: 'admin', good: 400, body: {} },
+  'GET /dashboard/projects/{projectId}/api-keys': { access: 'user', good: 404 },
+  'POST /dashboard/projects/{projectId}/api-keys': { access: 'user', good: 400, body: {} },
+  'DELETE /dashboard/projects/{projectId}/api-keys/{keyId}': { access: 'user', good: 404 },
+  'POST /dashboard/projects/{projectId}/api-keys/{keyId}/rotate': { access: 'user', good: 404, body: {} },
+  'POST /auth/verify-key': { access: 'signer', good: 400, body: {} },
+  'POST /auth/refresh': { access: 'signer', good: 400, body: {} },
+  'POST /auth/logout': { access: 'signer', good: 400, body: {} },
 
   'GET /api/events': { access: 'user', good: 200, endless: true },
   'GET /.well-known/jwks.json': { access: 'anyone', good: 200 },
@@ -141,7 +148,7 @@ const MATRIX = {
 const RULES = {
   anyone: { nobody: null, user: null, admin: null, locked: null, cron: null },
   stranger: {},
-  signer: {}, // without Stripe's settings nobody is
+  signer: {}, // what proves itself is in the body
   user: { nobody: 401, user: null, admin: null, locked: 403, cron: 401 },
   admin: { nobody: 401, user: 403, admin: null, locked: 403, cron: 401 },
   auth0: { nobody: 401, user: 401, admin: 401, locked: 401, cron: 401 }, // its secret is nobody's

@@ -63,6 +63,7 @@ const credentials = (face, who) => ({
 assert.ok(unsafeRoutes().length >= 9, 'this test does not find the routes');
 for (const [method, pattern, face, who] of unsafeRoutes()) {
   if (pattern === '/api/team/members' && method === 'PATCH') continue; // 501: nothing is executed
+  if (pattern === '/auth/verify-key') continue; // changes nothing, and is answered anew each time
   test(`${method} ${pattern} replays its answer`, async () => {
     const path = pattern.replace(/\{\w+\}/g, 'nothing');
     const key = randomUUID();

@@ -130,7 +130,7 @@ describe('listeners', { timeout: 600_000 }, () => {
   });
 
   it('who were elsewhere, or cannot say where, are told that anything may have changed', async () => {
-    const everything = ['identity', 'usage', 'billing', 'prices', 'subscriber', 'ready'];
+    const everything = ['identity', 'usage', 'billing', 'prices', 'subscriber', 'api_keys', 'ready'];
     const elsewhere = await listen(second, ada);
     await hears(elsewhere, ['ready']);
     for (const lastEventId of [elsewhere.events[0].id, 'words', `${elsewhere.events[0].id}9999999999999999999999`]) {
@@ -145,7 +145,7 @@ describe('listeners', { timeout: 600_000 }, () => {
     const mine = await listen(service, ada);
     await hears(mine, ['ready']);
     home.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'binnacle listener'");
-    await hears(mine, ['ready', 'identity', 'usage', 'billing', 'prices', 'subscriber']);
+    await hears(mine, ['ready', 'identity', 'usage', 'billing', 'prices', 'subscriber', 'api_keys']);
     assert.equal(mine.closed, false);
     mine.close();
   });

@@ -31,7 +31,7 @@ protected:
     return p.id;
   }
   result<developer_project> find(const user_id& owner, const developer_project_id& id) {
-    return reading(db, [&](transaction& tx) { return find_developer_project(tx, owner, id, now); });
+    return reading(db, [&](transaction& tx) { return find_developer_project(tx, owner, id); });
   }
   project_user_id add(const developer_project_id& to, const std::string& email) {
     project_user u{.id = make_id<project_user_id>("", now), .email = email, .created_at = now};
@@ -81,7 +81,7 @@ TEST_F(DeveloperProjects, AreReadAsTheyWereWrittenTheNewestFirst) {
   make(bob);
 
   auto found =
-      must(reading(db, [&](transaction& tx) { return developer_projects_of(tx, ann, now); }));
+      must(reading(db, [&](transaction& tx) { return developer_projects_of(tx, ann); }));
 
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].id, second);

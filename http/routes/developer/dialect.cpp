@@ -37,6 +37,8 @@ constexpr std::array translations{translation{"Invalid JSON body", "invalid JSON
 
 response render(const fault& f, const exchange& x) {
   auto shown = describe(f, rows, translations);
+  auto of_refresh = x.req.path == "/auth/refresh" || x.req.path == "/auth/logout";
+  if (f.code == errc::unauthenticated && of_refresh) shown.name = "invalid_refresh_token";
   json::object error{{"code", shown.name}, {"message", shown.text}};
   return present(shown, {{"error", std::move(error)}}, x);
 }
