@@ -15,6 +15,10 @@ const developer_project_id other_project{"01KA0000000000000000000002"};
 
 class ApiKeys : public testing::Test {
 protected:
+  template <class F>
+  auto write(F f) {
+    return must(writing(db, f));
+  }
   ApiKeys() {
     write([](transaction& tx) {
       must(insert_user(tx, {.id = ada, .created_at = noon}));
@@ -26,10 +30,6 @@ protected:
                   id.value + "', '" + owner.value + "', 'a project', now(), now())");
   }
 
-  template <class F>
-  auto write(F f) {
-    return must(writing(db, f));
-  }
   static hashed_secret secret_of(char c) { return {std::string(32, c), std::string(4, c)}; }
   static api_key key(int number, time_point at = noon) {
     auto digits = std::to_string(number);

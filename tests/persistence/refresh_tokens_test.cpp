@@ -19,16 +19,16 @@ constexpr hours week{7 * 24};
 /// A token is one character here, its digest 32 of them, and sealed it is "sealed " and that.
 class RefreshTokens : public testing::Test {
 protected:
+  template <class F>
+  auto write(F f) {
+    return must(writing(db, f));
+  }
   RefreshTokens() {
     write([](transaction& tx) {
       must(insert_user(tx, {.id = ada, .created_at = noon}));
       return insert_user(tx, {.id = bob, .created_at = noon});
     });
     begin('A');
-  }
-  template <class F>
-  auto write(F f) {
-    return must(writing(db, f));
   }
   static std::string digest(char token) { return std::string(32, token); }
   void begin(char token, const user_id& who = ada) {
