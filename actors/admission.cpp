@@ -12,27 +12,6 @@ fault forbidden(std::string text, std::string detail) {
   return {errc::forbidden, std::move(text), {}, std::move(detail)};
 }
 
-/// "https://Example.org:443/path" -> "https://example.org"; empty when it is no origin.
-std::string normalised_origin(std::string_view text) {
-  auto scheme_end = text.find("://");
-  if (scheme_end == text.npos) return {};
-  auto authority_end = text.find_first_of("/?#", scheme_end + 3);
-  std::string out{text.substr(0, authority_end)};
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (out.starts_with("http://") && out.ends_with(":80")) out.erase(out.size() - 3);
-  if (out.starts_with("https://") && out.ends_with(":443")) out.erase(out.size() - 4);
-  return out;
-}
-
-/// Never true of "null", which has no scheme.
-bool is_ours(const std::string& given, const request& req, const settings& config) {
-  if (given.empty()) return false;
-  if (given == normalised_origin(own_origin(req, config))) return true;
-  for (auto& allowed : config.http.allowed_origins)
-    if (given == normalised_origin(allowed)) return true;
-  return false;
-}
-
 std::optional<fault> check_origin(const exchange& x, const settings& config, bool required) {
   auto origin = x.req.at(field::origin);
   if (origin.empty() && required) origin = x.req.at(field::referer);
@@ -40,7 +19,7 @@ std::optional<fault> check_origin(const exchange& x, const settings& config, boo
     if (!required) return {};
     return forbidden("Missing Origin/Referer header", "csrf_origin_missing");
   }
-  if (is_ours(normalised_origin(origin), x.req, config)) return {};
+  if (is_own_origin(normalised_origin(origin), x.req, config)) return {};
   return forbidden("Origin not allowed", "csrf_origin_rejected");
 }
 
@@ -91,9 +70,28 @@ std::string own_origin(const request& req, const settings& config) {
   return std::string{req.secure ? "https://" : "http://"} + std::string{req.at(field::host)};
 }
 
+std::string normalised_origin(std::string_view text) {
+  auto scheme_end = text.find("://");
+  if (scheme_end == text.npos) return {};
+  auto authority_end = text.find_first_of("/?#", scheme_end + 3);
+  std::string out{text.substr(0, authority_end)};
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (out.starts_with("http://") && out.ends_with(":80")) out.erase(out.size() - 3);
+  if (out.starts_with("https://") && out.ends_with(":443")) out.erase(out.size() - 4);
+  return out;
+}
+
+bool is_own_origin(const std::string& origin, const request& req, const settings& config) {
+  if (origin.empty()) return false;
+  if (origin == normalised_origin(own_origin(req, config))) return true;
+  for (auto& allowed : config.http.allowed_origins)
+    if (origin == normalised_origin(allowed)) return true;
+  return false;
+}
+
 std::string origin_of_page(const request& req, const settings& config) {
   for (auto f : {field::origin, field::referer})
-    if (auto given = normalised_origin(req.at(f)); is_ours(given, req, config)) return given;
+    if (auto given = normalised_origin(req.at(f)); is_own_origin(given, req, config)) return given;
   return own_origin(req, config);
 }
 

@@ -29,6 +29,13 @@ std::optional<fault> check_csrf(const exchange& x, const settings& config);
 /// Scheme and authority the request was sent to, as the client sees them.
 std::string own_origin(const request& req, const settings& config);
 
+/// "https://Example.org:443/path" -> "https://example.org", as browsers write an Origin; empty when
+/// it is none, which "null" is not either.
+std::string normalised_origin(std::string_view text);
+/// Of http.public_url, of the request's own host, or of http.allowed_origins; `origin` is
+/// normalised.
+bool is_own_origin(const std::string& origin, const request& req, const settings& config);
+
 /// Scheme and authority of the page that sent the request, if it is one of ours: of Origin, else of
 /// Referer. Otherwise `own_origin`.
 std::string origin_of_page(const request& req, const settings& config);

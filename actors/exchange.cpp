@@ -90,6 +90,8 @@ void exchange::reset() {
   link.reset();
   answered_for.value.clear();
   limit.reset();
+  origin_judged = false;
+  shown_to.clear();
   res_ = response{};
   begun_.store(false, std::memory_order_relaxed);
   answered_.store(false, std::memory_order_release);

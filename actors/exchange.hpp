@@ -39,7 +39,8 @@ std::string_view to_string(method m);
 enum class field : std::uint8_t {
   accept,
   accept_encoding,
-  auth0_secret, // X-Auth0-Secret
+  access_control_request_method, // Access-Control-Request-Method
+  auth0_secret,                  // X-Auth0-Secret
   authorization,
   content_type,
   cookie,
@@ -172,6 +173,8 @@ public:
   bool credential_rejected = false;              // by the session: treat as anonymous
   std::shared_ptr<const session_link> link{};    // the session that answers; kept by the connection
   std::optional<limit_report> limit{};           // for the error body of a refused request
+  bool origin_judged = false;                    // of a surface that is read from elsewhere
+  std::string shown_to{};                        // the origin whose scripts may read the answer
   user_id answered_for{};                        // for the access log
 
   /// Gives the answer; true for the first caller, whose response counts. Thread-safe.
@@ -212,6 +215,12 @@ private:
   std::atomic<int> tickets_{0};
   std::atomic<int> references_{1}; // the connection's
 };
+
+/// A browser asks whether a script from elsewhere may send what it wants to (Fetch §3.2, CORS).
+inline bool is_preflight(const request& req) {
+  return req.verb == method::options && req.has(field::origin) &&
+         req.has(field::access_control_request_method);
+}
 
 /// Permission to answer one exchange. Copies are cheap.
 class ticket {

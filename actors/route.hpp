@@ -92,6 +92,9 @@ struct surface {
   std::array<std::string_view, 3> other_session_cookies{};
   /// A credential that is good at any surface is good here.
   bool of_all_surfaces = false;
+  /// Whether scripts of the request's Origin may read the answer (CORS): asked before anything else
+  /// about a request that has one. Null: none but ours, and a preflight is answered as any OPTIONS.
+  task<result<bool>> (*admits_origin)(context&) = nullptr;
 };
 
 /// The value of the cookie that names the request's login session at `face`; empty: none.

@@ -233,6 +233,8 @@ struct session_state : actor_scope<session_actor::base> {
 
   void admit(ticket t, time_point now) {
     auto& x = *t;
+    if (x.matched->face->admits_origin && !x.origin_judged && x.req.has(field::origin))
+      return adopt(judge_origin(std::move(t)));
     if (!is->user().empty() && !is_good(x.presented.get(), now)) {
       if (may_be_newer(x, now)) {
         loaded = false;
@@ -272,6 +274,34 @@ struct session_state : actor_scope<session_actor::base> {
     if (handling >= app->config.session.max_in_flight && !limits_forgeries_only(x.matched->who))
       return refuse(x, {errc::overloaded, "Too many requests at once"}, limit);
     adopt(drive(std::move(t), limit));
+  }
+
+  /// Before all other checks, so that a script can read why it is refused.
+  detached_frame judge_origin(ticket t) {
+    auto& x = *t;
+    result<bool> may{fault{errc::internal}};
+    try {
+      context ctx{*app, *this, self(), t, {known, caller()}};
+      may = co_await x.matched->face->admits_origin(ctx);
+    } catch (const std::exception& e) {
+      may = internal_fault(e.what());
+    }
+    x.origin_judged = true;
+    if (!may) {
+      refuse(x, may.error(), {});
+      co_return;
+    }
+    if (*may) x.shown_to = x.req.at(field::origin);
+    if (!is_preflight(x.req)) {
+      admit(std::move(t), app->time->now());
+    } else if (*may) {
+      response out;
+      out.status = 204;
+      out.cache = caching::no_store;
+      finish(x, std::move(out));
+    } else {
+      refuse(x, {errc::forbidden, "Origin not allowed"}, {});
+    }
   }
 
   /// The authenticated user, or null.

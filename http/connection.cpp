@@ -273,6 +273,8 @@ void connection::serve() {
       if (x.req.verb != method::options) return refuse({errc::method_not_allowed});
     }
   }
+  // Who may come from elsewhere is the surface's business.
+  if (is_preflight(x.req) && x.matched && x.matched->face->admits_origin) return dispatch();
   if (x.req.verb == method::options && (x.matched || !allow_.empty() || x.req.path == "*")) {
     if (allow_.empty()) allow_ = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
     response out;

@@ -48,16 +48,18 @@ std::optional<field> field_of(beast_http::field f, std::string_view name) {
     std::string_view name;
     field of;
   };
-  static constexpr std::array others{named{"X-CSRF-Token", field::csrf_token},
-                                     named{"X-Request-Id", field::request_id},
-                                     named{"X-Forwarded-For", field::forwarded_for},
-                                     named{"X-Forwarded-Host", field::forwarded_host},
-                                     named{"X-Forwarded-Proto", field::forwarded_proto},
-                                     named{"traceparent", field::traceparent},
-                                     named{"Last-Event-ID", field::last_event_id},
-                                     named{"Idempotency-Key", field::idempotency_key},
-                                     named{"Stripe-Signature", field::stripe_signature},
-                                     named{"X-Auth0-Secret", field::auth0_secret}};
+  static constexpr std::array others{
+      named{"X-CSRF-Token", field::csrf_token},
+      named{"X-Request-Id", field::request_id},
+      named{"X-Forwarded-For", field::forwarded_for},
+      named{"X-Forwarded-Host", field::forwarded_host},
+      named{"X-Forwarded-Proto", field::forwarded_proto},
+      named{"traceparent", field::traceparent},
+      named{"Last-Event-ID", field::last_event_id},
+      named{"Idempotency-Key", field::idempotency_key},
+      named{"Stripe-Signature", field::stripe_signature},
+      named{"X-Auth0-Secret", field::auth0_secret},
+      named{"Access-Control-Request-Method", field::access_control_request_method}};
   for (auto& other : others)
     if (equal_ignoring_case(name, other.name)) return other.of;
   return {};

@@ -1,6 +1,7 @@
 #include "http/response_writer.hpp"
 
 #include "actors/body.hpp"
+#include "actors/route.hpp"
 #include "http/text_of_second.hpp"
 #include "integrations/object_store.hpp"
 
@@ -80,6 +81,25 @@ std::string_view cache_control(caching c) {
     return "public, max-age=900, immutable";
   }
   return "no-store";
+}
+
+/// CORS (Fetch §3.2.3). A day is the longest that some browser remembers a preflight.
+void append_sharing(std::string& out, const exchange& x, std::string_view allow) {
+  if (!x.matched || !x.matched->face->admits_origin) return;
+  append(out, "Vary", "Origin");
+  if (x.shown_to.empty()) return;
+  append(out, "Access-Control-Allow-Origin", x.shown_to);
+  append(out, "Access-Control-Allow-Credentials", "true");
+  if (!is_preflight(x.req)) {
+    append(out, "Access-Control-Expose-Headers",
+           "Allow, ETag, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, "
+           "X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id");
+    return;
+  }
+  append(out, "Access-Control-Allow-Methods", allow);
+  append(out, "Access-Control-Allow-Headers",
+         "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id");
+  append(out, "Access-Control-Max-Age", "86400");
 }
 
 bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
@@ -189,6 +209,7 @@ written write_response(const exchange& x, const write_options& options, std::str
   }
   if (compressed || (!is_part && (body.size() > worth_compressing || r.status == 304)))
     head.append("Vary: Accept-Encoding\r\n");
+  append_sharing(head, x, options.allow);
   if (!etag.empty()) append(head, "ETag", etag);
   append(head, "Cache-Control", r.status < 400 ? cache_control(r.cache) : "no-store");
   if (r.limit) append_limit(head, *r.limit);
