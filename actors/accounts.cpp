@@ -1,6 +1,7 @@
 #include "actors/accounts.hpp"
 
 #include "actors/sliding_window.hpp"
+#include "config/base/text.hpp"
 #include "integrations/passwords.hpp"
 #include "integrations/tokens.hpp"
 #include "persistence/rate_windows.hpp"
@@ -95,17 +96,21 @@ struct better_hash {
   std::string new_hash{}; // empty: the old one is good
 };
 
+result<done> note_login(persistence::transaction& tx, const user_id& who, const better_hash& hash,
+                        const persistence::audit_entry& entry, time_point now) {
+  if (!hash.new_hash.empty()) {
+    auto upgraded = persistence::upgrade_password_hash(tx, who, hash.old_hash, hash.new_hash);
+    if (!upgraded) return upgraded;
+  }
+  if (auto noted = persistence::record_login(tx, who, now); !noted) return noted;
+  return persistence::write_audit(tx, entry, now);
+}
+
 result<done> begin_login(persistence::transaction& tx, const persistence::login_session& session,
                          const better_hash& hash, const persistence::audit_entry& entry,
                          time_point now) {
-  if (!hash.new_hash.empty()) {
-    auto upgraded =
-        persistence::upgrade_password_hash(tx, session.who, hash.old_hash, hash.new_hash);
-    if (!upgraded) return upgraded;
-  }
-  if (auto noted = persistence::record_login(tx, session.who, now); !noted) return noted;
-  if (auto begun = persistence::insert_login_session(tx, session, now); !begun) return begun;
-  return persistence::write_audit(tx, entry, now);
+  if (auto noted = note_login(tx, session.who, hash, entry, now); !noted) return noted;
+  return persistence::insert_login_session(tx, session, now);
 }
 
 result<done> begin_counted_login(persistence::transaction& tx,
@@ -114,6 +119,21 @@ result<done> begin_counted_login(persistence::transaction& tx,
                                  const persistence::audit_entry& entry, time_point now) {
   if (auto uncounted = uncount_failure(tx, failures, now); !uncounted) return uncounted;
   return begin_login(tx, session, hash, entry, now);
+}
+
+/// Somebody who has given their password.
+struct proven_user {
+  persistence::user who{};
+  better_hash hash{};
+  failure_window failures{};
+};
+
+result<done> note_counted_login(persistence::transaction& tx, const proven_user& proven,
+                                const login_note& also, const persistence::audit_entry& entry,
+                                time_point now) {
+  if (auto uncounted = uncount_failure(tx, proven.failures, now); !uncounted) return uncounted;
+  if (auto noted = note_login(tx, proven.who.id, proven.hash, entry, now); !noted) return noted;
+  return also ? also(tx, proven.who, now) : result<done>{done{}};
 }
 
 result<done> begin_first_login(persistence::transaction& tx, const persistence::user& admin,
@@ -146,6 +166,43 @@ result<done> replace_password(persistence::transaction& tx, const user_id& who,
   return persistence::write_audit(tx, entry, now);
 }
 
+/// The one place where a password lets somebody in.
+task<result<proven_user>> prove_password(context& ctx, password_login given) {
+  if (!ctx.app.config.identity.local_accounts)
+    co_return refused(errc::forbidden, "Local accounts are switched off");
+  const auto by_email = !given.email.empty();
+  const auto& name = by_email ? given.email : given.username;
+  const auto well_formed = by_email ? is_email(name) : is_username(name);
+  proven_user out{.failures = failures_of(ctx, name)};
+  if (well_formed) {
+    auto counted = co_await ctx.write(count_failure, out.failures, ctx.now());
+    if (!counted) co_return counted.error();
+    if (!counted->admitted)
+      co_return ctx.refuse(
+          report_of(limit_class::login_failures, out.failures.limit, *counted, ctx.now()));
+  }
+  auto find = by_email ? persistence::find_user_by_email : persistence::find_user_by_username;
+  auto found = co_await ctx.read(find, name);
+  if (!found) co_return found.error();
+  if (*found && well_formed && is_password(given.password))
+    out.hash.old_hash = (*found)->password_hash;
+  auto check = [password = given.password, stored = out.hash.old_hash] {
+    return integrations::check_password(password, stored);
+  };
+  auto checked = co_await ctx.compute(check);
+  if (!checked) co_return checked.error();
+  if (!*found || !checked->matches) co_return refused(errc::unauthenticated, "Invalid credentials");
+  if (auto locked = check_status(**found)) co_return *locked;
+  if (checked->outdated) {
+    auto anew = [password = given.password] { return integrations::hash_password(password); };
+    auto hashed = co_await ctx.compute(anew);
+    if (!hashed) co_return hashed.error();
+    out.hash.new_hash = std::move(*hashed);
+  }
+  out.who = std::move(**found);
+  co_return out;
+}
+
 } // namespace
 
 bool is_username(std::string_view text) {
@@ -173,42 +230,26 @@ std::optional<fault> check_new_password(const secret& wanted, std::string field)
 }
 
 task<result<begun_session>> log_in(context& ctx, password_login given) {
-  if (!ctx.app.config.identity.local_accounts)
-    co_return refused(errc::forbidden, "Local accounts are switched off");
-  auto failures = failures_of(ctx, given.username);
-  if (is_username(given.username)) {
-    auto counted = co_await ctx.write(count_failure, failures, ctx.now());
-    if (!counted) co_return counted.error();
-    if (!counted->admitted)
-      co_return ctx.refuse(
-          report_of(limit_class::login_failures, failures.limit, *counted, ctx.now()));
-  }
-  auto found = co_await ctx.read(persistence::find_user_by_username, given.username);
-  if (!found) co_return found.error();
-  better_hash hash;
-  if (*found && is_username(given.username) && is_password(given.password))
-    hash.old_hash = (*found)->password_hash;
-  auto check = [password = given.password, stored = hash.old_hash] {
-    return integrations::check_password(password, stored);
-  };
-  auto checked = co_await ctx.compute(check);
-  if (!checked) co_return checked.error();
-  if (!*found || !checked->matches) co_return refused(errc::unauthenticated, "Invalid credentials");
-  const auto& who = **found;
-  if (auto locked = check_status(who)) co_return *locked;
-  if (checked->outdated) {
-    auto anew = [password = given.password] { return integrations::hash_password(password); };
-    auto hashed = co_await ctx.compute(anew);
-    if (!hashed) co_return hashed.error();
-    hash.new_hash = std::move(*hashed);
-  }
+  auto proven = co_await prove_password(ctx, given);
+  if (!proven) co_return proven.error();
+  const auto& who = proven->who;
   auto session = make_session(ctx, who.id, who.session_version, given.surface);
   auto entry = audit(ctx, who.id, "USER_LOGIN");
-  auto begun =
-      co_await ctx.write(begin_counted_login, session.row, hash, failures, entry, ctx.now());
+  auto begun = co_await ctx.write(begin_counted_login, session.row, proven->hash, proven->failures,
+                                  entry, ctx.now());
   if (!begun) co_return begun.error();
   begun_session out{who.id, who.username, std::move(session.token)};
   co_return out;
+}
+
+task<result<persistence::user>> prove_login(context& ctx, password_login given, login_note also) {
+  auto proven = co_await prove_password(ctx, given);
+  if (!proven) co_return proven.error();
+  auto entry = audit(ctx, proven->who.id, "USER_LOGIN");
+  auto noted = co_await ctx.write(note_counted_login, *proven, also, entry, ctx.now());
+  if (!noted) co_return noted.error();
+  proven->who.password_hash.clear();
+  co_return std::move(proven->who);
 }
 
 task<result<begun_session>> log_in_vouched(context& ctx, persistence::user who,

@@ -7,6 +7,7 @@
 #include "actors/task.hpp"
 #include "config/base/secret.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,7 @@ struct password_login {
   std::string username{};
   secret password{};
   std::string surface{}; // which dashboard the session is for
+  std::string email{};   // if given, it is looked up instead of the name
 };
 
 /// A cookie session that has just begun. `token` is the cookie's value; only its SHA-256 is stored.
@@ -38,6 +40,12 @@ std::optional<fault> check_new_password(const secret& wanted, std::string field)
 /// whoever asked and whether somebody has the name; forbidden for suspended and deleted users and
 /// while local accounts are switched off.
 task<result<begun_session>> log_in(context& ctx, password_login given);
+
+/// The same for a client that keeps no cookie: who it is, and no session. In the transaction that
+/// notes the login `also` may note something of its own, or refuse.
+using login_note =
+    std::function<result<done>(persistence::transaction&, const persistence::user&, time_point)>;
+task<result<persistence::user>> prove_login(context& ctx, password_login given, login_note also);
 
 /// A session of somebody whom a login provider vouches for. forbidden for suspended and deleted
 /// users.
