@@ -5,6 +5,7 @@
 #include "actors/hopsworks_messages.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/key_messages.hpp"
+#include "actors/rosters.hpp"
 #include "config/base/time.hpp"
 #include "config/catalogue.hpp"
 #include "config/settings.hpp"
@@ -52,6 +53,7 @@ struct services {
   project_sync_actor project_sync{};
   mailer_actor mailer{};
   team_actor team{};
+  rosters_actor rosters{};
   login_provider_actor login_provider{}; // null: not configured
   upstream_actor hubspot{};
   std::shared_ptr<known_keys> api_keys{}; // what has been verified, in memory

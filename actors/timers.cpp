@@ -13,6 +13,7 @@
 #include "persistence/idempotency.hpp"
 #include "persistence/mail.hpp"
 #include "persistence/newsletter.hpp"
+#include "persistence/project_users.hpp"
 #include "persistence/rate_windows.hpp"
 #include "persistence/refresh_tokens.hpp"
 #include "persistence/stripe_events.hpp"
@@ -53,6 +54,9 @@ constexpr seconds removal_patience{30};
 /// What became of a mail can be seen for that long.
 constexpr hours mail_record_life{90 * 24};
 constexpr std::int64_t mails_per_sweep = 10'000;
+constexpr std::int64_t project_users_per_sweep = 10'000; // of deleted projects
+/// Longer than a roster lives that nobody brings up to date.
+constexpr hours removal_memory{24};
 /// Whoever follows a link that late is still told that it has expired.
 constexpr hours expired_link_life{7 * 24};
 /// An API key is listed as revoked for that long.
@@ -379,7 +383,12 @@ timer_books::timer_books() {
     if (!keys) return keys;
     auto tokens = persistence::delete_expired_refresh_tokens(in, now - reuse_interval, now);
     if (!tokens) return tokens;
-    return *logins + *windows + *answers + *lots + *payloads + *mails + *requests + *keys + *tokens;
+    auto projects = persistence::clear_deleted_projects(in, project_users_per_sweep);
+    if (!projects) return projects;
+    auto removals = persistence::forget_removed_users(in, now - removal_memory);
+    if (!removals) return removals;
+    return *logins + *windows + *answers + *lots + *payloads + *mails + *requests + *keys +
+           *tokens + *projects + *removals;
   };
 }
 

@@ -83,6 +83,7 @@ public:
     add_message_types<caf::id_block::binnacle>();
     add_message_types<caf::id_block::binnacle_hopsworks>();
     add_message_types<caf::id_block::binnacle_keys>();
+    add_message_types<caf::id_block::binnacle_rosters>();
     set("scheduler.max-threads", std::size_t{1}); // of CAF's own scheduler, which we replace
     runtime::schedule_on(io, *this);
   }
@@ -191,6 +192,7 @@ struct service::implementation {
         keep_alive<reconciler_actor>("reconciler", [&s, &a] { return spawn_reconciler(s, a); });
     app.key_keeper =
         keep_alive<key_keeper_actor>("key-keeper", [&s, &a] { return spawn_key_keeper(s, a); });
+    app.rosters = keep_alive<rosters_actor>("rosters", [&s, &a] { return spawn_rosters(s, a); });
     app.team = keep_alive<team_actor>("team", [&s, &a] { return spawn_team(s, a); });
     // Not behind a guardian: it holds the sessions, and without it nothing is served.
     app.front_end = spawn_front_end(s, a);
@@ -256,6 +258,7 @@ struct service::implementation {
     app.mailer = nullptr;
     app.team = nullptr;
     app.key_keeper = nullptr;
+    app.rosters = nullptr;
     app.login_provider = nullptr;
     app.hubspot = nullptr;
     app.front_end = nullptr;

@@ -52,6 +52,24 @@ result<project_user> block_project_user(transaction& tx, const developer_project
   return user_of_project(rows[0]);
 }
 
+#define BLOCKED_USERS                                                                              \
+  "FROM project_users u WHERE u.project_id = $1 AND u.blocked_at IS NOT NULL "                     \
+  "AND ($2 = '' OR position($2 IN u.email) > 0)"
+constexpr statement count_blocked{"count_blocked_users", "SELECT count(*) " BLOCKED_USERS};
+constexpr statement page_of_blocked{"blocked_project_users",
+                                    "SELECT " PROJECT_USER_COLUMNS " " BLOCKED_USERS R"sql(
+  ORDER BY u.blocked_at DESC, u.id OFFSET $3 LIMIT $4
+)sql"};
+result<blocked_users> blocked_project_users(transaction& tx, const developer_project_id& project,
+                                            const std::string& contains, std::int64_t skip,
+                                            std::int64_t limit) {
+  blocked_users out;
+  out.total = integer_of(exec(tx, count_blocked, project, contains)[0][0]);
+  for (auto row : exec(tx, page_of_blocked, project, contains, skip, limit))
+    out.users.push_back(user_of_project(row));
+  return out;
+}
+
 constexpr statement drop_user{"delete_project_user", R"sql(
   DELETE FROM project_users WHERE project_id = $1 AND id = $2
 )sql"};

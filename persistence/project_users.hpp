@@ -42,6 +42,15 @@ result<project_user> block_project_user(transaction&, const developer_project_id
 /// not_found "User not found".
 result<done> delete_project_user(transaction&, const developer_project_id&, const project_user_id&);
 
+struct blocked_users {
+  std::vector<project_user> users{}; // who was blocked last first
+  std::int64_t total = 0;            // of all pages
+};
+/// Those whose address contains a text, or all. Needs a snapshot.
+result<blocked_users> blocked_project_users(transaction&, const developer_project_id&,
+                                            const std::string& contains, std::int64_t skip,
+                                            std::int64_t limit);
+
 /// Notes a login of one of our users to a project, whom it knows by `email` or from an earlier one.
 /// forbidden when it does not, has blocked them, or does not let in by that provider; not_found.
 struct project_login {

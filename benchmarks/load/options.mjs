@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 /** The repository. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const sectionNames = ['usage', 'latency', 'cold', 'memory', 'collector', 'ledger', 'webhooks',
-  'meters', 'listeners', 'import', 'keys'];
+  'meters', 'listeners', 'import', 'keys', 'users'];
 const help = `usage: scripts/bench [options]
 
   --only a,b            sections to run, of ${sectionNames.join(', ')} (default: all)
@@ -18,6 +18,7 @@ const help = `usage: scripts/bench [options]
   --rows N              namespace-hours to collect, orders to import (100000)
   --entries N           entries of a user's ledger of credits (100000)
   --customers N         customers of a sync of meters (2000)
+  --users N             users of a developer's project (1000000)
   --limit N             minutes after which the run is given up (60)
   --output DIR          where results.{md,json,svg} go (benchmarks/ after a run of all sections, else nowhere)
   --binary FILE         the service (build/release/binnacle)
@@ -47,6 +48,7 @@ function parseOptions() {
       rows: text,
       entries: text,
       customers: text,
+      users: text,
       limit: text,
       output: text,
       binary: text,
@@ -79,6 +81,7 @@ function parseOptions() {
     rows: number('rows', 100_000),
     entries: number('entries', 100_000),
     customers: number('customers', 2_000),
+    users: number('users', 1_000_000),
     limit: number('limit', 60),
     output: values.output ?? (values.only ? null : join(root, 'benchmarks')),
     binary: values.binary ?? join(root, 'build/release/binnacle'),

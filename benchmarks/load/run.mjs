@@ -14,6 +14,7 @@ import { measureMeters } from './meters.mjs';
 import { readOptions, root } from './options.mjs';
 import { Beast, Fastify, Nginx, saveAnswer } from './peers.mjs';
 import { run, stopAll } from './processes.mjs';
+import { measureProjectUsers } from './project_users.mjs';
 import { print, save } from './report.mjs';
 import { seedUsage } from './schema.mjs';
 import { Service } from './service.mjs';
@@ -316,6 +317,24 @@ async function keys(service, options, results, workDir) {
   await service.stop();
 }
 
+/** Section 12. */
+async function projectUsers(service, options, results) {
+  say('users of a project');
+  const of = options.users.toLocaleString('en');
+  const found = await measureProjectUsers(service, options.users, 1000);
+  const shown = ({ p50, p99 }) => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
+  results.facts.push(
+    [`first page of a project of ${of} users`, `${(found.first / 1000).toFixed(1)} s`],
+    ['what it leaves in memory', `${Math.round(found.bytes / 1e6)} MB`],
+    ['any page of them afterwards', shown(found.pages)],
+    ['any page, after a login each', shown(found.afterLogin)],
+    ['a search for three characters or more', shown(found.searches)],
+    ['any page of a search that finds half of them', shown(found.deepSearches)],
+  );
+  for (const [what, { p99 }] of [['any page', found.pages], ['a search', found.searches], ['any page of a search', found.deepSearches]])
+    aim(results, `users of a project of ${of}: ${what}, p99`, p99, 20, { atMost: true, unit: ' ms' });
+}
+
 async function describe(options) {
   const commit = await run('git', ['-C', root, 'rev-parse', '--short', 'HEAD']).catch(
     () => 'unknown',
@@ -397,6 +416,7 @@ async function main() {
     if (wanted('listeners')) await listeners(...fresh('listeners'));
     if (wanted('import')) await imports(...fresh('import'));
     if (wanted('keys')) await keys(...fresh('keys'));
+    if (wanted('users')) await projectUsers(...fresh('users'));
     print(results);
     if (options.output) {
       save(results, options.output);

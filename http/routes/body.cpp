@@ -78,6 +78,11 @@ void json_fields::note(std::string_view name, std::string_view rule) {
   note(bad_field(std::string{name}, std::string{name}.append(" ").append(rule)));
 }
 
+bool json_fields::is_null(std::string_view name) const {
+  const auto* v = from_.if_contains({name.data(), name.size()});
+  return v && v->is_null();
+}
+
 std::optional<std::string> json_fields::maybe_text(std::string_view name, std::size_t longest) {
   const auto* v = find(name);
   if (!v) return {};

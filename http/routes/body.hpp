@@ -31,6 +31,8 @@ public:
   /// Notes a field of none of these names, for contracts that are strict about it.
   void refuse_others(std::initializer_list<std::string_view> names);
 
+  /// It is there, and null: for contracts in which that is not the same as absent.
+  bool is_null(std::string_view name) const;
   /// Absent and null give nothing.
   std::optional<std::string> maybe_text(std::string_view name, std::size_t longest = 4'096);
   std::optional<std::int64_t> maybe_integer(std::string_view name, std::int64_t least,

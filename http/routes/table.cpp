@@ -151,6 +151,16 @@ constexpr route routes[]{
     {post,    "/auth/refresh",                                           &developer, who::signer, developer_refusals, csrf::none, post_refresh},
     {post,    "/auth/logout",                                            &developer, who::signer, developer_refusals, csrf::none, post_end_refresh},
 
+    {get,     "/dashboard/projects",                            &developer, who::user, none, csrf::none, get_own_projects},
+    {post,    "/dashboard/projects",                            &developer, who::user, none, csrf::none, post_project},
+    {get,     "/dashboard/projects/{projectId}",                &developer, who::user, none, csrf::none, get_project},
+    {patch,   "/dashboard/projects/{projectId}",                &developer, who::user, none, csrf::none, patch_project},
+    {delete_, "/dashboard/projects/{projectId}",                &developer, who::user, none, csrf::none, delete_project},
+    {get,     "/dashboard/projects/{projectId}/users",          &developer, who::user, none, csrf::none, get_project_users},
+    {post,    "/dashboard/projects/{projectId}/users",          &developer, who::user, none, csrf::none, post_project_user},
+    {patch,   "/dashboard/projects/{projectId}/users/{userId}", &developer, who::user, none, csrf::none, patch_project_user},
+    {delete_, "/dashboard/projects/{projectId}/users/{userId}", &developer, who::user, none, csrf::none, delete_project_user},
+
     {get,  "/api/events",            &operations, who::user,   platform_default, csrf::none, get_events},
     {get,  "/.well-known/jwks.json", &operations, who::anyone, none,             csrf::none, get_jwks},
 };

@@ -39,6 +39,8 @@ CREATE TABLE project_users (
 -- The pages: whoever logged in last comes first.
 CREATE INDEX project_users_page ON project_users (project_id, last_login_at DESC NULLS LAST, id)
   WHERE blocked_at IS NULL;
+CREATE INDEX project_users_blocked ON project_users (project_id, blocked_at DESC, id)
+  WHERE blocked_at IS NOT NULL;
 CREATE INDEX project_users_changed ON project_users (project_id, changed_in);
 CREATE INDEX project_users_by_user ON project_users (user_id) WHERE user_id IS NOT NULL;
 

@@ -129,6 +129,16 @@ const MATRIX = {
   'POST /auth/refresh': { access: 'signer', good: 400, body: {} },
   'POST /auth/logout': { access: 'signer', good: 400, body: {} },
 
+  'GET /dashboard/projects': { access: 'user', good: 200, bearer: true },
+  'POST /dashboard/projects': { access: 'user', good: 400, body: {}, bearer: true },
+  'GET /dashboard/projects/{projectId}': { access: 'user', good: 404, bearer: true },
+  'PATCH /dashboard/projects/{projectId}': { access: 'user', good: 404, body: {}, bearer: true },
+  'DELETE /dashboard/projects/{projectId}': { access: 'user', good: 404, bearer: true },
+  'GET /dashboard/projects/{projectId}/users': { access: 'user', good: 404, bearer: true },
+  'POST /dashboard/projects/{projectId}/users': { access: 'user', good: 400, body: {}, bearer: true },
+  'PATCH /dashboard/projects/{projectId}/users/{userId}': { access: 'user', good: 400, body: {}, bearer: true },
+  'DELETE /dashboard/projects/{projectId}/users/{userId}': { access: 'user', good: 404, bearer: true },
+
   'GET /api/events': { access: 'user', good: 200, endless: true },
   'GET /.well-known/jwks.json': { access: 'anyone', good: 200 },
   'GET /version': { access: 'anyone', good: 200 },

@@ -80,8 +80,7 @@ TEST_F(DeveloperProjects, AreReadAsTheyWereWrittenTheNewestFirst) {
   auto first = make(ann), second = make(ann, "Blog", now + seconds{1});
   make(bob);
 
-  auto found =
-      must(reading(db, [&](transaction& tx) { return developer_projects_of(tx, ann); }));
+  auto found = must(reading(db, [&](transaction& tx) { return developer_projects_of(tx, ann); }));
 
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].id, second);
@@ -209,6 +208,26 @@ TEST_F(DeveloperProjects, BlockSinceTheFirstTime) {
   EXPECT_EQ(must(block(id, who, true, now + hours{1})).blocked_at, now);
   EXPECT_FALSE(must(block(id, who, false)).blocked_at);
   EXPECT_EQ(block(make(ann), who, true).error().code, errc::not_found);
+}
+
+TEST_F(DeveloperProjects, ListWhoIsBlockedApartWhoWasLastFirst) {
+  auto id = make(ann);
+  for (int i = 0; i < 5; ++i) {
+    auto who = add(id, "u" + std::to_string(i) + (i % 2 ? "_odd@x.org" : "%even@x.org"));
+    if (i > 0) must(block(id, who, true, now + hours{i}));
+  }
+  auto blocked = [&](const std::string& contains, std::int64_t skip) {
+    return must(reading(
+        db, [&](transaction& tx) { return blocked_project_users(tx, id, contains, skip, 2); }));
+  };
+
+  auto first = blocked("", 0), second = blocked("", 2), odd = blocked("_odd", 0);
+  EXPECT_EQ(first.total, 4);
+  EXPECT_EQ(first.users.at(0).email, "u4%even@x.org");
+  EXPECT_EQ(second.users.at(1).email, "u1_odd@x.org");
+  EXPECT_EQ(blocked("", 9).total, 4); // of a page beyond the end
+  EXPECT_EQ(odd.total, 2);
+  EXPECT_EQ(blocked("_even", 0).total, 0);
 }
 
 TEST_F(DeveloperProjects, LetInTheirUsersOnly) {

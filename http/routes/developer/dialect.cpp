@@ -1,4 +1,5 @@
 #include "http/routes/dialect.hpp"
+#include "http/routes/developer/origins.hpp"
 #include "http/surfaces.hpp"
 
 namespace binnacle::http {
@@ -47,6 +48,7 @@ response render(const fault& f, const exchange& x) {
 
 const surface developer{.name = "developer",
                         .order = {check::authentication, check::limit, check::csrf},
-                        .render = render};
+                        .render = render,
+                        .admits_origin = admits_origin};
 
 } // namespace binnacle::http

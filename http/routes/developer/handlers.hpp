@@ -15,4 +15,15 @@ task<result<response>> post_verify_key(context& ctx);
 task<result<response>> post_refresh(context& ctx);
 task<result<response>> post_end_refresh(context& ctx);
 
+task<result<response>> get_own_projects(context& ctx);
+task<result<response>> post_project(context& ctx);
+task<result<response>> get_project(context& ctx);
+task<result<response>> patch_project(context& ctx);
+task<result<response>> delete_project(context& ctx);
+
+task<result<response>> get_project_users(context& ctx);
+task<result<response>> post_project_user(context& ctx);
+task<result<response>> patch_project_user(context& ctx);
+task<result<response>> delete_project_user(context& ctx);
+
 } // namespace binnacle::http
