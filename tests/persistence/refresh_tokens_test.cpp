@@ -149,11 +149,11 @@ TEST_F(RefreshTokens, GiveOneSuccessorToTabsThatComeAtOnce) {
 }
 
 TEST_F(RefreshTokens, AreForgottenWhenTheyAreOver) {
-  use('A', 'B', noon);
+  use('A', 'B', noon + 1min);
   use('B', 'C', noon + 1h);
 
   auto swept = write(
-      [](transaction& tx) { return delete_expired_refresh_tokens(tx, noon + 1min, noon + week); });
+      [](transaction& tx) { return delete_expired_refresh_tokens(tx, noon + 2min, noon + week); });
 
   EXPECT_EQ(swept, 1); // A, whose week has passed
   EXPECT_EQ(where.query("SELECT string_agg(coalesce(successor, '-'), ',' ORDER BY issued_at) "
