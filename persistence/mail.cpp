@@ -1,6 +1,6 @@
 #include "persistence/mail.hpp"
 
-#include "persistence/sql.hpp"
+#include "persistence/holding.hpp"
 
 namespace binnacle::persistence {
 
@@ -45,16 +45,6 @@ result<std::optional<held_mail>> hold_mail(transaction& tx, const std::string& h
   out.holder = holder;
   return std::optional{std::move(out)};
 }
-
-namespace {
-
-/// The number of the attempt tells a holder from itself at an earlier attempt.
-result<done> still_held(const pqxx::result& changed) {
-  if (changed.affected_rows() > 0) return done{};
-  return fault{errc::conflict, "The mail was taken over by another attempt", {}, {}};
-}
-
-} // namespace
 
 constexpr statement mark_sent{"finish_mail", R"sql(
   UPDATE mail_outbox

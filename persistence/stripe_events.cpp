@@ -1,6 +1,6 @@
 #include "persistence/stripe_events.hpp"
 
-#include "persistence/sql.hpp"
+#include "persistence/holding.hpp"
 
 namespace binnacle::persistence {
 
@@ -96,16 +96,6 @@ result<std::int64_t> release_stripe_events(transaction& tx, const std::string& h
   auto released = exec(tx, release_events, holder, array_of(except), now);
   return static_cast<std::int64_t>(released.affected_rows());
 }
-
-namespace {
-
-/// The number of the attempt tells a holder from itself at an earlier attempt.
-result<done> still_held(const pqxx::result& changed) {
-  if (changed.affected_rows() > 0) return done{};
-  return fault{errc::conflict, "The event was taken over by another attempt", {}, {}};
-}
-
-} // namespace
 
 constexpr statement finish_event{"finish_stripe_event", R"sql(
   UPDATE stripe_events
