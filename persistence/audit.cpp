@@ -4,11 +4,14 @@
 
 namespace binnacle::persistence {
 
+// Numbers of transactions beyond this server's are of another, from which the log was restored.
 constexpr statement audit_page{"list_audit", R"sql(
-  SELECT id, at, actor, action, target, detail::text, address FROM audit_log
+  WITH here AS MATERIALIZED (SELECT pg_snapshot_xmin(s) AS first_running, pg_snapshot_xmax(s) AS next
+                             FROM pg_current_snapshot() s)
+  SELECT id, at, actor, action, target, detail::text, address FROM audit_log, here
   WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)
     AND at >= coalesce($3::timestamptz, '-infinity') AND at < coalesce($4::timestamptz, 'infinity')
-    AND id < $5
+    AND id < $5 AND (written_by < first_running OR written_by >= next)
   ORDER BY id DESC LIMIT $6
 )sql"};
 result<std::vector<audit_row>> list_audit(transaction& tx, const audit_filter& f) {

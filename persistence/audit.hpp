@@ -31,7 +31,8 @@ struct audit_row {
   std::string address{};
 };
 
-/// Newest first. Of everybody: for admins.
+/// Newest first. Of everybody: for admins. A row is among them once every transaction that was
+/// writing when it was written has ended, so that none ever appears below one that was read.
 result<std::vector<audit_row>> list_audit(transaction&, const audit_filter&);
 
 } // namespace binnacle::persistence

@@ -151,9 +151,12 @@ result<bool> take_up_deal(transaction& tx, const user_id& who, const std::string
   return true;
 }
 
+// The transaction has its number before the row has its id: a row of a smaller id that is still to
+// come is then of a transaction that runs (list_audit).
 constexpr statement add_audit{"write_audit", R"sql(
-  INSERT INTO audit_log (actor, action, target, detail, address, at)
-  VALUES ($1, $2, $3, $4::jsonb, $5, $6)
+  WITH own AS MATERIALIZED (SELECT pg_current_xact_id() AS xid)
+  INSERT INTO audit_log (actor, action, target, detail, address, at, written_by)
+  SELECT $1::text, $2, $3, $4::jsonb, $5, $6::timestamptz, xid FROM own
 )sql"};
 result<done> write_audit(transaction& tx, const audit_entry& e, time_point now) {
   exec(tx, add_audit, or_null(e.actor), e.action, e.target, e.detail, e.address, now);

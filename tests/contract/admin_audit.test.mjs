@@ -1,7 +1,7 @@
 /// GET /api/admin/audit: who did what; and that whatever an admin does is in it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { PASSWORD, expect, startService, subjectOf } from './harness.mjs';
+import { PASSWORD, expect, startService, subjectOf, until } from './harness.mjs';
 
 let service, admin;
 before(async () => {
@@ -10,7 +10,12 @@ before(async () => {
 });
 after(() => service?.stop());
 
-const audit = (query = '') => service.call('GET', `/api/admin/audit${query}`, { token: admin });
+const audit = async (query = '') => {
+  // A row shows when nothing that was written with it is still under way.
+  await until('nobody writes', () => service.sql(
+    'SELECT pg_snapshot_xmin(s) = pg_snapshot_xmax(s) FROM pg_current_snapshot() s')[0][0] === 't');
+  return service.call('GET', `/api/admin/audit${query}`, { token: admin });
+};
 const entries = async (query) => expect(await audit(query), 200).json.entries;
 const actions = async (query) => (await entries(query)).map(({ action }) => action);
 const post = (path, body, method = 'POST') => service.call(method, path, { token: admin, body });
