@@ -32,17 +32,26 @@ export async function addCluster(service, admin, hopsworks, name, more = {}) {
 }
 
 /// A user on the cluster, with their account at Hopsworks; {id, token, email}.
-export async function addUser(service, cluster, email, { billingMode = 'prepaid', owner } = {}) {
+export async function addUser(service, cluster, email, more) {
+  const user = await assignUser(service, cluster, email, more);
+  await inLine(service, user.id);
+  return user;
+}
+
+/// As above, but Hopsworks may not have been told yet.
+export async function assignUser(service, cluster, email, { billingMode = 'prepaid', owner } = {}) {
   const token = await service.token(email);
   const id = subjectOf(token);
   service.sql(`UPDATE users SET billing_mode = '${billingMode}'
     ${owner ? `, account_owner_id = '${owner}'` : ''} WHERE id = '${id}';
     INSERT INTO user_hopsworks_assignments (user_id, cluster_id, assigned_at)
     VALUES ('${id}', '${cluster}', now())`);
-  await inLine(service, id);
   return { id, token, email };
 }
 
+/// Hopsworks has been told of everything.
+export const allInLine = (service) => until('all accounts are in line', () =>
+  service.sql('SELECT count(*) FROM hopsworks_outbox')[0][0] === '0');
 /// Hopsworks has been told of everything about the user.
 export const inLine = (service, id) => until(`the account of ${id} is in line`, () =>
   service.sql(`SELECT count(*) FROM hopsworks_outbox WHERE user_id = '${id}'`)[0][0] === '0');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { HOUR, awayFromTheHour, expect, iso, startCompany, startOfHour, until } from './harness.mjs';
-import { addCluster, addUser, inLine, startStandIn } from './hopsworks.mjs';
+import { addCluster, addUser, allInLine, assignUser, inLine, startStandIn } from './hopsworks.mjs';
 
 const SECRET = 'cron-secret-of-the-projects';
 const cron = { headers: { Authorization: `Bearer ${SECRET}` } };
@@ -38,13 +38,14 @@ before(async () => {
     api_url: `${hopsworks.server.url}/hopsworks-api/api/`, api_key: hopsworks.server.apiKey } });
   ana = await addUser(service, cluster, 'ana@example.com');
   const enrol = async (name, where, more) => {
-    people[name] = await addUser(service, await where, `${name}@example.com`, more);
+    people[name] = await assignUser(service, await where, `${name}@example.com`, more);
   };
   await Promise.all([
     enrol('free', cluster, { billingMode: 'postpaid' }), enrol('member', cluster, { owner: ana.id }),
     ...['gone', 'paul', 'late', 'named', 'owner', 'builder', 'usage'].map((name) => enrol(name, cluster)),
     ...['deaf', ...troubles.map(([what]) => wordOf(what))].map((name) => enrol(name, alone(name))),
   ]);
+  await allInLine(service);
 });
 beforeEach(() => hopsworks.recover());
 after(() => Promise.all([company?.stop(), hopsworks?.close()]));
