@@ -209,6 +209,7 @@ private:
 r2_store_config r2_store_config_of(const r2_settings& s) {
   r2_store_config out{.at = s};
   out.retry.attempts = static_cast<int>(s.attempts);
+  out.rest = s.timeout + s.timeout / 2;
   return out;
 }
 

@@ -2,7 +2,6 @@
 
 #include "actors/body.hpp"
 #include "config/base/text.hpp"
-#include "config/base/time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -39,10 +38,10 @@ bool range_applies(const request& req, const std::string& etag) {
 
 /// The date only counts when there is no ETag to compare (§13.1.3). Names never get other bytes, so
 /// that whoever has the object has seen exactly the date that we send.
-bool has_it(const request& req, const std::string& etag, const std::string& modified) {
-  if (req.has(field::if_none_match)) return matches(req.at(field::if_none_match), etag);
-  return req.has(field::if_modified_since) && !modified.empty() &&
-         trimmed(req.at(field::if_modified_since)) == modified;
+bool has_it(const request& req, const integrations::object_facts& facts) {
+  if (req.has(field::if_none_match)) return matches(req.at(field::if_none_match), facts.etag);
+  return req.has(field::if_modified_since) && !facts.modified.empty() &&
+         trimmed(req.at(field::if_modified_since)) == facts.modified;
 }
 
 } // namespace
@@ -74,10 +73,10 @@ response object_reply(const request& req, std::shared_ptr<const integrations::ob
   out.cache = cache;
   const auto& facts = what->facts();
   out.content_type = shown_type(facts.content_type);
+  out.headers.reserve(4);
   out.headers.emplace_back("ETag", facts.etag);
-  auto modified = facts.modified ? format_http(*facts.modified) : std::string{};
-  if (!modified.empty()) out.headers.emplace_back("Last-Modified", modified);
-  if (has_it(req, facts.etag, modified)) {
+  if (!facts.modified.empty()) out.headers.emplace_back("Last-Modified", facts.modified);
+  if (has_it(req, facts)) {
     out.status = 304;
     return out;
   }

@@ -1,3 +1,4 @@
+#include "config/base/time.hpp"
 #include "integrations/object_store.hpp"
 #include "integrations/tokens.hpp"
 
@@ -151,7 +152,7 @@ public:
     if (!n || n->stamp != stamp) n = note{stamp, "\"" + stamp + "\"", type_of_extension(name.key)};
     object_facts facts{std::move(n->content_type), std::move(n->etag),
                        static_cast<std::uint64_t>(is.st_size),
-                       std::chrono::system_clock::from_time_t(is.st_mtim.tv_sec)};
+                       format_http(from_unix(is.st_mtim.tv_sec))};
     return std::shared_ptr<const object>{
         std::make_shared<object>(std::move(facts), file.release())};
   }

@@ -6,13 +6,11 @@
 #pragma once
 
 #include "config/base/errors.hpp"
-#include "config/base/time.hpp"
 #include "integrations/http_stream.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,7 +21,7 @@ struct object_facts {
   std::string content_type{};
   std::string etag{}; // with its quotes
   std::uint64_t size = 0;
-  std::optional<time_point> modified{};
+  std::string modified{}; // as HTTP says it (RFC 9110 §5.6.7); empty when it is not known
 };
 
 /// An object as it was found: an open file, which stays readable when the object is removed, its

@@ -1,6 +1,6 @@
 #include "integrations/r2.hpp"
 
-#include "config/base/text.hpp"
+#include "config/base/time.hpp"
 #include "integrations/tokens.hpp"
 
 #include <charconv>
@@ -92,7 +92,7 @@ result<std::optional<object_facts>> read_facts(const result<http_answer>& answer
   if (!size) return fault{errc::upstream_failed, {}, {}, "R2: no length"};
   object_facts out{answer->header("content-type"), answer->header("etag"), *size, {}};
   auto modified = curl_getdate(answer->header("last-modified").c_str(), nullptr);
-  if (modified >= 0) out.modified = std::chrono::system_clock::from_time_t(modified);
+  if (modified >= 0) out.modified = format_http(from_unix(modified));
   return std::optional{std::move(out)};
 }
 

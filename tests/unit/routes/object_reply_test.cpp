@@ -14,7 +14,7 @@ std::string header(const response& r, std::string_view name) {
 }
 
 std::shared_ptr<const integrations::object> of_type(std::string type, std::string bytes) {
-  integrations::object_facts facts{std::move(type), "\"tag\"", 0, from_unix(1'700'000'000)};
+  integrations::object_facts facts{std::move(type), "\"tag\"", 0, "Tue, 14 Nov 2023 22:13:20 GMT"};
   return std::make_shared<integrations::object>(std::move(facts), std::move(bytes));
 }
 
