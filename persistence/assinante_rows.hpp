@@ -4,7 +4,7 @@
 #include "persistence/assinante.hpp"
 #include "persistence/sql.hpp"
 
-#include <set>
+#include <vector>
 
 namespace binnacle::persistence::assinante {
 

@@ -137,6 +137,25 @@ TEST(sliding_window_test, WhatIsTakenBackMayBeAdmittedAnew) {
   EXPECT_FALSE(window.admit(limit, now).admitted);
 }
 
+TEST(sliding_window_test, ALookTellsWhatTheNextAdmissionFindsAndCountsNothing) {
+  EXPECT_TRUE(rc::check([] {
+    auto limit = any_limit();
+    sliding_window window;
+    auto now = start;
+    for (int i = 0; i < 300; ++i) {
+      now += any_pause(limit);
+      auto before = text_of(window);
+      auto looked = window.peek(limit, now);
+      RC_ASSERT(text_of(window) == before);
+      auto said = window.admit(limit, now);
+      RC_ASSERT(looked.admitted == said.admitted);
+      RC_ASSERT(looked.remaining == said.remaining + (said.admitted ? 1 : 0));
+      RC_ASSERT(looked.reset_after <= said.reset_after);
+    }
+  }));
+  EXPECT_EQ(sliding_window{}.peek({3, seconds{60}}, start).reset_after, milliseconds{0});
+}
+
 TEST(sliding_window_test, AnyTextIsReadWithoutHarm) {
   EXPECT_TRUE(rc::check([] {
     auto text = *rc::gen::container<std::string>(rc::gen::elementOf(std::string{"0123456789x,- "}));

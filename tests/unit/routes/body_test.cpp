@@ -37,6 +37,17 @@ TEST(JsonFields, TakesNoBodyWhereItIsOptional) {
   EXPECT_FALSE(body->problem());
 }
 
+TEST(JsonFields, KeepsEveryProblemBehindTheFirst) {
+  auto body = json_fields::of(with(R"({"a":1,"b":2,"c":"good"})"));
+  for (const auto* name : {"a", "b", "c"}) body->text(name);
+
+  ASSERT_TRUE(body->problem());
+  EXPECT_EQ(body->problem()->field, "a");
+  ASSERT_EQ(body->problem()->fields.size(), 2u);
+  EXPECT_EQ(body->problem()->fields[1].field, "b");
+  EXPECT_EQ(body->problem()->fields[1].text, "b must be a string");
+}
+
 TEST(JsonFields, NamesAllMissingFieldsAtOnce) {
   auto body = json_fields::of(with(R"({"b":"","c":null,"d":0,"e":"x"})"));
 
