@@ -119,6 +119,11 @@ test('who did what is in the audit log, and a change of address in the history',
   expect(await call('PUT', `subscriptions/${sub}`, { ...body, userId: before.userId }), 200);
   assert.deepEqual(service.sql(`SELECT action, actor FROM audit_log WHERE target = '${sub}' ORDER BY id`),
     [['ASSINANTE_SUBSCRIPTION_CREATED', subjectOf(admin)], ['ASSINANTE_SUBSCRIPTION_UPDATED', subjectOf(admin)]]);
+  const { id } = expect(await call('POST', 'orders', order(sub)), 201).json.order;
+  expect(await call('PUT', `orders/${id}`, order(sub, { status: 'CANCELLED', totalAmount: 1 })), 200);
+  assert.deepEqual(service.sql(`SELECT detail FROM audit_log WHERE target = '${id}' ORDER BY id`).flat().map(JSON.parse),
+    [{ now: { status: 'shipped', total: 89.9 } },
+      { now: { status: 'cancelled', total: 1 }, before: { status: 'shipped', total: 89.9 } }]);
   assert.deepEqual(service.sql(`SELECT actor, new_value ->> 'city' FROM assinante_history WHERE subscription_id = '${sub}'`),
     [[subjectOf(admin), 'Ipatinga']]);
 });

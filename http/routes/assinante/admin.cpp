@@ -76,6 +76,14 @@ json::object to_json(const sql::invoice& i) {
           {"createdAt", format_iso_ms(i.created_at)}};
 }
 
+// What the audit log tells of a row: nothing of whose it is.
+
+json::object gist_of(const sql::subscription& s) {
+  return {{"status", s.status}, {"price", s.price}};
+}
+json::object gist_of(const sql::order& o) { return {{"status", o.status}, {"total", o.total}}; }
+json::object gist_of(const sql::invoice& i) { return {{"status", i.status}, {"amount", i.amount}}; }
+
 /// What the three kinds of rows differ in.
 struct subscriptions_kind {
   using row = sql::subscription;
@@ -165,6 +173,17 @@ result<std::vector<outcome>> upsert(transaction& tx, const sql::invoice& i, cons
   return sql::upsert_invoices(tx, {i}, d.now);
 }
 
+/// In the audit log: what the row is now, and was before.
+template <class Row>
+result<done> note(transaction& tx, const std::optional<Row>& before, const Row& now,
+                  const deed& d) {
+  json::object detail{{"now", gist_of(now)}};
+  if (before) detail.add("before", gist_of(*before));
+  auto entry = d.entry;
+  entry.detail = json::to_text(detail);
+  return persistence::write_audit(tx, entry, d.now);
+}
+
 /// A new row must be new, and one that is changed must be there. Two admins who make one at the
 /// same moment: the second one changes what the first has made.
 template <class Kind>
@@ -183,7 +202,7 @@ result<typename Kind::row> write_row(transaction& tx, typename Kind::row what, c
   if (put->front() == outcome::foreign)
     return fault{errc::conflict, "Pertence a outro assinante", Kind::parent, {}};
   if (put->front() != outcome::unchanged)
-    if (auto noted = persistence::write_audit(tx, d.entry, d.now); !noted) return noted.error();
+    if (auto noted = note(tx, *before, what, d); !noted) return noted.error();
   auto after = Kind::find(tx, what.id);
   if (!after) return after.error();
   return std::move(**after);
