@@ -92,6 +92,10 @@ test('a subscriber, a subscription and an id that are not there, or are taken, a
   expect(await call('POST', 'orders', order(sub, { id })), 409);
   expect(await call('PUT', `orders/${id}`, order(other.sub)), 409);
   assert.equal(fieldOf(await call('PUT', `orders/${id}`, order(sub, { id: 'ord_else' }))), 'id');
+  const ofStripe = { stripeInvoiceId: `in_${count}` };
+  expect(await call('POST', 'invoices', invoice(sub, ofStripe)), 201);
+  assert.equal(expect(await call('POST', 'invoices', invoice(sub, ofStripe)), 409).json.message,
+    'Outra fatura já segue esta do Stripe');
 });
 
 test('lists go by id, a page after another, of whom and what is asked for', async () => {
