@@ -267,7 +267,8 @@ void roster::apply(const persistence::project_user_changes& changes) {
     auto there = known != places_.end() && known->who == who;
     if (there) {
       auto& from = open(*known);
-      from.erase(std::lower_bound(from.begin(), from.end(), *known, stands_before));
+      auto row = std::lower_bound(from.begin(), from.end(), *known, stands_before);
+      if (row != from.end() && place_of(*row) == *known) from.erase(row);
     }
     if (now) {
       auto place = place_of(*now);

@@ -276,6 +276,7 @@ async function makeCompany({ state, url, environment, standIn, stripe, hopsworks
     await seen('credits of ben', async () =>
       (await ben.get('/api/dashboard/billing-summary')).data.creditsRemaining > 0);
   });
+  await once('developer project', () => makeProject(ana, state.password));
   // Ana and Ben pay by card; Chloe has yet to.
   for (const { username, email } of people.slice(0, 2))
     await once(`card of ${username}`, () => payByCard(admin.as(username), stripe, email));
@@ -285,6 +286,29 @@ async function makeCompany({ state, url, environment, standIn, stripe, hopsworks
     console.log('  reporting what was used to Stripe ...');
     await command(environment, ['sync-stripe']);
   });
+}
+
+/// Ana's project for developers, with people who use it; she and Ben have logged in there.
+async function makeProject(ana, password) {
+  const email = 'ana@demo.example';
+  const { accessToken } = await ana.post('/auth/login', { email, password });
+  const as = { authorization: `Bearer ${accessToken}` };
+  const post = async (path, body) => {
+    const { answer, json } = await ana.send('POST', path, body, as);
+    if (answer.ok) return json.data;
+    throw new Failure(`POST ${path}: ${answer.status} ${JSON.stringify(json)}`);
+  };
+  const { id } = await post('/dashboard/projects', {
+    name: 'Harbour Shop', description: 'What sailors buy', allowedProviders: ['email', 'google'],
+    allowedOrigins: ['http://localhost:3000', 'http://localhost:5173', '*.harbour.example'],
+  });
+  const users = `/dashboard/projects/${id}/users`;
+  for (const each of [email, 'ben@demo.example']) await post(users, { email: each });
+  for (let i = 1; i <= 60; ++i) await post(users, { email: `sailor${i}@harbour.example` });
+  const blocked = await post(users, { email: 'pirate@harbour.example' });
+  await ana.send('PATCH', `${users}/${blocked.id}`, { blocked: true }, as);
+  for (const each of [email, 'ben@demo.example', email])
+    await ana.post('/auth/login', { email: each, password, projectId: id });
 }
 
 /// Everybody has an account there, with the projects that usage is reported for; once is enough.

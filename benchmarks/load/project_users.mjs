@@ -1,7 +1,7 @@
 // The users page of a project with a million users: any page, any term.
 import { performance } from 'node:perf_hooks';
 import { percentile } from './measure.mjs';
-import { residentBytes } from './processes.mjs';
+import { cpuSeconds, residentBytes } from './processes.mjs';
 import { claimsOf } from './tokens.mjs';
 
 const project = '01KAQ8Z3T3M6R8E0J7XKQ3C6ZV';
@@ -32,8 +32,9 @@ function term(count) {
 }
 
 /**
- * {first, bytes, pages, searches, afterLogin}: seconds of the first page, bytes it leaves behind, and
- * percentiles of `requests` pages, searches, and pages each after a login, one at a time.
+ * {first, bytes, pages, searches, deepSearches, afterLogin}: milliseconds of the first page, bytes it
+ * leaves behind, and of `requests` each, one at a time, {p50, p99, cpu} in milliseconds; `cpu` is what
+ * the service spent on one.
  */
 export async function measureProjectUsers(service, count, requests) {
   await service.start();
@@ -52,12 +53,13 @@ export async function measureProjectUsers(service, count, requests) {
   const last = Math.ceil(count / limit);
   const series = async (query, prepare) => {
     const times = [];
+    const spent = cpuSeconds(service.pids(), [service.databasePid]);
     for (let i = 0; i < requests; ++i) {
       await prepare?.(i);
       times.push((await ask(query(i))).took);
     }
-    times.sort((a, b) => a - b);
-    return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
+    const cpu = (1000 * (cpuSeconds(service.pids(), [service.databasePid]) - spent)) / requests;
+    return { p50: percentile(times, 0.5), p99: percentile(times, 0.99), cpu };
   };
   const anyPage = () => `limit=${limit}&page=${1 + Math.floor(Math.random() * last)}`;
   const pages = await series(anyPage);

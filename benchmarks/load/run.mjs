@@ -322,7 +322,8 @@ async function projectUsers(service, options, results) {
   say('users of a project');
   const of = options.users.toLocaleString('en');
   const found = await measureProjectUsers(service, options.users, 1000);
-  const shown = ({ p50, p99 }) => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
+  const shown = ({ p50, p99, cpu }) =>
+    `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${cpu.toFixed(1)} ms of the service's CPU`;
   results.facts.push(
     [`first page of a project of ${of} users`, `${(found.first / 1000).toFixed(1)} s`],
     ['what it leaves in memory', `${Math.round(found.bytes / 1e6)} MB`],

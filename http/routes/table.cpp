@@ -148,6 +148,7 @@ constexpr route routes[]{
     {delete_, "/dashboard/projects/{projectId}/api-keys/{keyId}",        &developer, who::user,   none,               csrf::none, delete_api_key},
     {post,    "/dashboard/projects/{projectId}/api-keys/{keyId}/rotate", &developer, who::user,   none,               csrf::none, post_rotate_api_key},
     {post,    "/auth/verify-key",                                        &developer, who::signer, developer_refusals, csrf::none, post_verify_key, {}, 0, false, only_asks},
+    {post,    "/auth/login",                                             &developer, who::stranger, developer_auth,   csrf::none, post_developer_login},
     {post,    "/auth/refresh",                                           &developer, who::signer, developer_refusals, csrf::none, post_refresh},
     {post,    "/auth/logout",                                            &developer, who::signer, developer_refusals, csrf::none, post_end_refresh},
 

@@ -126,6 +126,7 @@ const MATRIX = {
   'DELETE /dashboard/projects/{projectId}/api-keys/{keyId}': { access: 'user', good: 404 },
   'POST /dashboard/projects/{projectId}/api-keys/{keyId}/rotate': { access: 'user', good: 404, body: {} },
   'POST /auth/verify-key': { access: 'signer', good: 400, body: {} },
+  'POST /auth/login': { access: 'stranger', good: 400, body: {} },
   'POST /auth/refresh': { access: 'signer', good: 400, body: {} },
   'POST /auth/logout': { access: 'signer', good: 400, body: {} },
 

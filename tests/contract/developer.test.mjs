@@ -1,12 +1,12 @@
-/// Developers' projects and who uses them (developer.md §3 to §5), and who may read the answers from
-/// elsewhere (§9).
+/// Developers' projects and who uses them (developer.md §3 to §5), logging in, and who may read the
+/// answers from elsewhere (§9).
 import assert from 'node:assert/strict';
 import { randomBytes, randomInt } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { PASSWORD, expect, startService, subjectOf } from './harness.mjs';
 import { SECONDS, ULID, refusal, ulid } from './developer.mjs';
 
-const PROJECTS = '/dashboard/projects';
+const PROJECTS = '/dashboard/projects', LOGIN = '/auth/login';
 const NO_PROJECT = refusal('not_found', 'Project not found');
 const NOT_YOURS = refusal('forbidden', "You don't own this project");
 const NO_USER = refusal('not_found', 'User not found');
@@ -65,7 +65,7 @@ test('every route is for the project\'s owner: 401, 403, 404, and 405 with Allow
   for (const [path, allow] of [[PROJECTS, 'GET, HEAD, OPTIONS, POST'],
     [`${PROJECTS}/${project.id}`, 'DELETE, GET, HEAD, OPTIONS, PATCH'],
     [usersOf(project), 'GET, HEAD, OPTIONS, POST'],
-    [`${usersOf(project)}/${user.id}`, 'DELETE, OPTIONS, PATCH']]) {
+    [`${usersOf(project)}/${user.id}`, 'DELETE, OPTIONS, PATCH'], [LOGIN, 'OPTIONS, POST']]) {
     const wrong = expect(await send(who, 'PUT', path, {}), 405, refusal('method_not_allowed', 'method not allowed'));
     assert.equal(wrong.headers.allow, allow);
   }
@@ -317,6 +317,75 @@ test('users that are added at once are all counted', async () => {
   assert.equal(data(await send(who, 'GET', `${PROJECTS}/${project.id}`)).userCount, 10);
 });
 
+// -- logging in --------------------------------------------------------------------------------------
+
+let addresses = 0;
+const from = () => `127.0.9.${addresses += 1}`;
+const logIn = (body) => service.call('POST', LOGIN, { body, from: from() });
+
+test('a login gives tokens that are good at once', async () => {
+  const id = await service.user('dev', { email: 'dev@example.com' });
+  const answer = expect(await logIn({ username: 'dev', password: PASSWORD }), 200);
+  const { accessToken, refreshToken, user } = answer.json;
+  assert.deepEqual(Object.keys(answer.json), ['accessToken', 'refreshToken', 'user']);
+  assert.deepEqual(user, { id, username: 'dev', email: 'dev@example.com' });
+  assert.equal(answer.headers['set-cookie'], undefined);
+  assert.equal(answer.headers['cache-control'], 'no-store');
+  assert.equal(answer.headers['x-ratelimit-limit'], '10');
+  expect(await service.call('GET', PROJECTS, { token: accessToken }), 200);
+  expect(await service.call('GET', PROJECTS, { token: refreshToken }), 401, NOBODY);
+  const fresh = expect(await service.call('POST', '/auth/refresh', { body: { refreshToken } }), 200).json;
+  expect(await service.call('GET', PROJECTS, { token: fresh.accessToken }), 200);
+  expect(await logIn({ email: 'Dev@Example.com', password: PASSWORD }), 200);
+});
+
+test('whatever does not match is the same 401', async () => {
+  await service.user('guessed', { email: 'guessed@example.com' });
+  for (const body of [{ username: 'guessed', password: 'something else' }, { username: 'nobody-here', password: PASSWORD },
+    { email: 'guessed@example.com', password: 'something else' }, { email: 'nobody@example.com', password: PASSWORD },
+    { username: 'guessed@example.com', password: PASSWORD }, { username: '%', password: PASSWORD }])
+    expect(await logIn(body), 401, refusal('unauthorized', 'Invalid credentials'));
+  for (const [body, field] of [[{}, 'username'], [{ username: 'guessed' }, 'password'], [{ password: PASSWORD }, 'username'],
+    [{ username: 7, password: PASSWORD }, 'username']])
+    assert.match(expect(await logIn(body), 400).json.error.message, new RegExp(field));
+});
+
+test('logins are limited by address, and failures by name', async () => {
+  const one = from();
+  const attempt = () => service.call('POST', LOGIN, { body: { username: 'limited-1', password: 'wrong password' }, from: one });
+  for (let i = 0; i < 10; i += 1) expect(await attempt(), 401);
+  const over = expect(await attempt(), 429);
+  assert.equal(over.json.error.code, 'rate_limit_exceeded');
+  assert.ok(Number(over.headers['retry-after']) >= 1);
+  expect(await logIn({ username: 'limited-1', password: 'wrong password' }), 429);
+});
+
+test('a suspended user is not let in', async () => {
+  const id = await service.user('suspended-dev');
+  service.changeUser(id, "status = 'suspended'");
+  expect(await logIn({ username: 'suspended-dev', password: PASSWORD }), 403, refusal('forbidden', 'Account is suspended'));
+});
+
+test('a login at a project is for its users, and counted', async () => {
+  const { who, project } = await owner({ name: 'with logins' });
+  await service.user('end-user', { email: 'end-user@example.com' });
+  const enter = (projectId = project.id) => logIn({ username: 'end-user', password: PASSWORD, projectId });
+  expect(await enter(), 403, refusal('forbidden', 'You are no user of this project'));
+  expect(await enter(ulid()), 404, NO_PROJECT);
+  const user = await addUser(who, project, 'end-user@example.com');
+  expect(await enter(), 200);
+  expect(await enter(), 200);
+  const [seen] = (await page(who, project)).data;
+  assert.deepEqual([seen.id, seen.authMethod, seen.loginCount], [user.id, 'email', 2]);
+  assert.match(seen.lastLoginAt, SECONDS);
+
+  expect(await send(who, 'PATCH', `${usersOf(project)}/${user.id}`, { blocked: true }), 200);
+  expect(await enter(), 403);
+  expect(await send(who, 'PATCH', `${usersOf(project)}/${user.id}`, { blocked: false }), 200);
+  expect(await send(who, 'PATCH', `${PROJECTS}/${project.id}`, { allowedProviders: ['google'] }), 200);
+  expect(await enter(), 403, refusal('forbidden', 'The project does not accept this kind of login'));
+});
+
 // -- from elsewhere ----------------------------------------------------------------------------------
 
 const preflight = (path, origin, method = 'GET') => service.call('OPTIONS', path,
@@ -369,8 +438,10 @@ test('an empty list allows every origin, and so does *; our own is always allowe
 });
 
 test('what is of no project may be read from everywhere', async () => {
-  for (const [path, method] of [[PROJECTS, 'GET'], [`${PROJECTS}/${ulid()}`, 'GET']])
+  for (const [path, method] of [[PROJECTS, 'GET'], [LOGIN, 'POST'], ['/auth/refresh', 'POST'], [`${PROJECTS}/${ulid()}`, 'GET']])
     assertShared(expect(await preflight(path, 'https://anywhere.example', method), 204), 'https://anywhere.example');
+  const refused = await service.call('POST', LOGIN, { body: {}, headers: { Origin: 'https://anywhere.example' }, from: from() });
+  assertShared(expect(refused, 400), 'https://anywhere.example');
 });
 
 test('other surfaces are not shared, and an OPTIONS that is no preflight is what it was', async () => {

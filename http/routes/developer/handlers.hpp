@@ -12,6 +12,7 @@ task<result<response>> delete_api_key(context& ctx);
 task<result<response>> post_rotate_api_key(context& ctx);
 
 task<result<response>> post_verify_key(context& ctx);
+task<result<response>> post_developer_login(context& ctx);
 task<result<response>> post_refresh(context& ctx);
 task<result<response>> post_end_refresh(context& ctx);
 
