@@ -190,8 +190,7 @@ struct accounts_state : patient_scope<hopsworks_accounts_actor::base> {
 
   task<done> finish(const held_account& a) {
     auto body = bind_sql(config.books.finish, a, app->time->now());
-    co_await stored<done>(app->storage, access::write, std::move(body));
-    co_return done{};
+    co_return co_await keep(a, std::move(body));
   }
 
   task<done> note_failure(const held_account& a, const fault& why) {
@@ -201,7 +200,14 @@ struct accounts_state : patient_scope<hopsworks_accounts_actor::base> {
     auto now = app->time->now();
     auto body = bind_sql(config.books.fail, a, text, now + pause_of_account(a.attempt),
                          a.attempt >= tries, now);
-    co_await stored<done>(app->storage, access::write, std::move(body));
+    co_return co_await keep(a, std::move(body));
+  }
+
+  task<done> keep(const held_account& a, sql<done> outcome) {
+    auto kept = co_await stored<done>(app->storage, access::write, std::move(outcome));
+    if (!kept)
+      log::error("outcome of an account at Hopsworks not stored",
+                 {{"user", a.who.value}, {"why", to_string(kept.error())}});
     co_return done{};
   }
 

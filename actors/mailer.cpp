@@ -148,26 +148,30 @@ struct mailer_state : patient_scope<mailer_actor::base> {
 
   // -- what became of one -------------------------------------------------------------------------
 
-  // All three are refused when somebody else is at it by now: then it is theirs.
   task<done> finish(const held_mail& m) {
     count("sent");
     auto body = bind_sql(config.books.finish, m, app->time->now());
-    co_await stored<done>(app->storage, access::write, std::move(body));
-    co_return done{};
+    co_return co_await keep(m, std::move(body));
   }
   task<done> postpone(const held_mail& m, std::string why, milliseconds delay) {
     count("postponed");
     log::warn("mail not sent",
               {{"mail", m.what.id}, {"kind", m.what.kind}, {"attempt", m.attempt}, {"why", why}});
     auto body = bind_sql(config.books.postpone, m, why, app->time->now() + delay);
-    co_await stored<done>(app->storage, access::write, std::move(body));
-    co_return done{};
+    co_return co_await keep(m, std::move(body));
   }
   task<done> give_up(const held_mail& m, std::string why) {
     count("failed");
     log::error("mail given up", {{"mail", m.what.id}, {"kind", m.what.kind}, {"why", why}});
     auto body = bind_sql(config.books.fail, m, why, app->time->now());
-    co_await stored<done>(app->storage, access::write, std::move(body));
+    co_return co_await keep(m, std::move(body));
+  }
+  task<done> keep(const held_mail& m, sql<done> outcome) {
+    auto kept = co_await stored<done>(app->storage, access::write, std::move(outcome));
+    // Refused when somebody else is at it by now: then it is theirs.
+    if (!kept && kept.error().code != errc::conflict)
+      log::error("outcome of a mail not stored",
+                 {{"mail", m.what.id}, {"why", to_string(kept.error())}});
     co_return done{};
   }
 

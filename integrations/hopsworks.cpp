@@ -2,6 +2,7 @@
 
 #include "config/base/json.hpp"
 #include "config/base/time.hpp"
+#include "config/base/utf8.hpp"
 #include "integrations/stripe/form.hpp"
 
 #include <algorithm>
@@ -115,15 +116,12 @@ result<std::vector<T>> each(const bj::value& document, T (*read)(const bj::value
 
 /// {errorCode, errorMsg, usrMsg}; other bodies are what some proxy says.
 std::string message_of(const http_answer& answer) {
-  auto out = answer.body;
   if (auto parsed = json::parse(answer.body); parsed && parsed->is_object())
     for (const auto* name : {"usrMsg", "errorMsg"})
-      if (const auto* said = parsed->get_object().if_contains(name); said && said->is_string()) {
-        out.assign(said->get_string().data(), said->get_string().size());
-        break;
-      }
-  if (out.size() > longest_detail) out.resize(longest_detail);
-  return out;
+      if (const auto* said = parsed->get_object().if_contains(name); said && said->is_string())
+        return text_of_others({said->get_string().data(), said->get_string().size()},
+                              longest_detail);
+  return text_of_others(answer.body, longest_detail);
 }
 
 fault refusal(const http_answer& answer) {

@@ -1,6 +1,7 @@
 #include "integrations/mail.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/utf8.hpp"
 #include "integrations/encoding.hpp"
 
 #include <algorithm>
@@ -98,7 +99,7 @@ std::size_t give_body(char* to, std::size_t, std::size_t most, void* user) {
 }
 
 std::size_t take_reply(char* data, std::size_t, std::size_t size, void* user) {
-  static_cast<transfer*>(user)->reply.assign(data, std::min(size, longest_reason));
+  static_cast<transfer*>(user)->reply.assign(data, size);
   return size;
 }
 
@@ -203,18 +204,15 @@ result<http_answer> send_by_smtp(const message& m, const secret& url, time_point
 
 std::string reason_of(const result<http_answer>& got) {
   if (!got) return got.error().detail;
-  auto said = std::string{};
+  std::string_view said = got->body; // a mail server's reply, or a proxy's page
   auto parsed = json::parse(got->body);
   const auto* error = parsed ? parsed->if_object() : nullptr;
   const auto* member = error ? error->if_contains("message") : nullptr;
   if (member && member->is_string())
-    said.assign(member->get_string().data(), member->get_string().size());
-  else
-    said = got->body; // a mail server's reply, or a proxy's page
-  said.resize(whole_characters(said, longest_reason));
-  std::erase_if(said, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+    said = {member->get_string().data(), member->get_string().size()};
+  auto why = text_of_others(said, longest_reason);
   auto out = "status " + std::to_string(got->status);
-  return said.empty() ? out : out.append(": ").append(said);
+  return why.empty() ? out : out.append(": ").append(why);
 }
 
 } // namespace binnacle::mail

@@ -1,6 +1,7 @@
 #include "integrations/oidc.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/utf8.hpp"
 #include "integrations/encoding.hpp"
 #include "integrations/stripe/form.hpp"
 
@@ -143,7 +144,8 @@ result<login_tokens> read_tokens(const http_answer& answer) {
     auto code = text_member(from, "error");
     if (code == "invalid_grant")
       return fault{errc::unauthenticated, {}, {}, "login provider: the code is no good"};
-    return wrong("its token endpoint answers " + std::to_string(answer.status) + " " + code);
+    return wrong("its token endpoint answers " + std::to_string(answer.status) + " " +
+                 text_of_others(code, 100));
   }
   login_tokens out{text_member(from, "id_token"), secret{text_member(from, "access_token")}};
   if (out.id_token.empty()) return wrong("its token endpoint gives no ID token");

@@ -1,6 +1,7 @@
 #include "integrations/opencost.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,11 +17,6 @@ namespace bj = boost::json;
 
 constexpr std::size_t longest_detail = 500;
 
-std::string clipped(std::string text) {
-  if (text.size() > longest_detail) text.resize(longest_detail);
-  return text;
-}
-
 fault wrong_shape(const std::string& why) {
   return {errc::upstream_failed, "OpenCost answered in an unknown form", {}, "OpenCost: " + why};
 }
@@ -32,8 +28,9 @@ std::string message_of(const http_answer& answer) {
   if (parsed && parsed->is_object())
     if (const auto* message = parsed->get_object().if_contains("message");
         message && message->is_string())
-      return clipped(std::string{message->get_string().data(), message->get_string().size()});
-  return clipped(answer.body);
+      return text_of_others({message->get_string().data(), message->get_string().size()},
+                            longest_detail);
+  return text_of_others(answer.body, longest_detail);
 }
 
 /// A failure comes from the API server itself when its body is a Kubernetes Status.

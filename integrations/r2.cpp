@@ -1,6 +1,7 @@
 #include "integrations/r2.hpp"
 
 #include "config/base/time.hpp"
+#include "config/base/utf8.hpp"
 #include "integrations/tokens.hpp"
 
 #include <charconv>
@@ -26,8 +27,8 @@ std::string code_in(std::string_view xml) {
   constexpr std::string_view opening = "<Code>";
   auto begin = xml.find(opening);
   if (begin == xml.npos) return "no code";
-  auto code = xml.substr(begin + opening.size(), 64);
-  return std::string{code.substr(0, code.find('<'))};
+  auto code = xml.substr(begin + opening.size());
+  return text_of_others(code.substr(0, code.find('<')), 64);
 }
 
 std::optional<std::uint64_t> number(std::string_view text) {

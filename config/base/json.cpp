@@ -1,5 +1,7 @@
 #include "config/base/json.hpp"
 
+#include "config/base/utf8.hpp"
+
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -10,29 +12,6 @@
 
 namespace binnacle::json {
 namespace {
-
-/// The length of the valid UTF-8 sequence at the front of `text`; 0 when there is none. Table 3-7
-/// of the Unicode standard: no overlong forms, no surrogates, nothing past U+10FFFF.
-std::size_t sequence_length(std::string_view text) {
-  auto byte = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  auto in = [&](std::size_t i, unsigned low, unsigned high) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  auto first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return in(1, 0x80, 0xBF) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    auto low = first == 0xE0 ? 0xA0U : 0x80U, high = first == 0xED ? 0x9FU : 0xBFU;
-    return in(1, low, high) && in(2, 0x80, 0xBF) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    auto low = first == 0xF0 ? 0x90U : 0x80U, high = first == 0xF4 ? 0x8FU : 0xBFU;
-    return in(1, low, high) && in(2, 0x80, 0xBF) && in(3, 0x80, 0xBF) ? 4 : 0;
-  }
-  return 0;
-}
 
 /// Boost.JSON keeps the last of two equal names and says nothing; a body in which "amount" stands
 /// twice is not one we want to guess about. A pass of its own finds them.

@@ -1,6 +1,7 @@
 #include "integrations/stripe/errors.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/utf8.hpp"
 
 #include <boost/json.hpp>
 
@@ -14,7 +15,7 @@ constexpr std::size_t longest_message = 500;
 std::string text_at(const bj::object& o, const char* name) {
   const auto* member = o.if_contains(name);
   const auto* text = member ? member->if_string() : nullptr;
-  return text ? std::string{text->data(), std::min(text->size(), longest_message)} : std::string{};
+  return text ? text_of_others({text->data(), text->size()}, longest_message) : std::string{};
 }
 
 errc meaning(const refusal& r) {
@@ -38,7 +39,7 @@ refusal read_refusal(const integrations::http_answer& answer) {
   const auto* member = body ? body->if_contains("error") : nullptr;
   const auto* error = member ? member->if_object() : nullptr;
   if (!error) {
-    out.message = answer.body.substr(0, longest_message); // a proxy's page, perhaps
+    out.message = text_of_others(answer.body, longest_message); // a proxy's page, perhaps
     return out;
   }
   out.type = text_at(*error, "type");

@@ -113,6 +113,17 @@ TEST(Hopsworks, TellsAnAdminWhatIsWrongAndTheLogWhatWasSaid) {
   EXPECT_EQ(read_user(said("<html>", 502)).error().code, errc::upstream_failed);
 }
 
+TEST(Hopsworks, WhatWasSaidIsTextThatCanBeStored) {
+  auto detail = [](std::string body) {
+    return read_done(said(std::move(body), 403)).error().detail;
+  };
+  std::string many, as_many_as_fit = "403: x";
+  for (int i = 0; i < 400; ++i) many += "\u00e4";
+  for (int i = 0; i < 249; ++i) as_many_as_fit += "\u00e4";
+  EXPECT_EQ(detail(R"({"errorMsg":"x)" + many + R"("})"), as_many_as_fit);
+  EXPECT_EQ(detail("Zugriff verweigert f\xFCr alle"), "403: Zugriff verweigert f\uFFFDr alle");
+}
+
 TEST(Hopsworks, WhoIsAMemberAlreadyIsAdded) {
   EXPECT_TRUE(read_added(said("", 200)));
   EXPECT_TRUE(read_added(said(R"({"errorMsg":"User is already a member"})", 400)));

@@ -81,4 +81,10 @@ TEST(Mail, SaysWhyItWasNotSent) {
   EXPECT_EQ(mail::reason_of(fault{errc::upstream_failed, {}, {}, "reset"}), "reset");
 }
 
+TEST(Mail, SaysItInTextThatCanBeStored) {
+  integrations::http_answer latin_1{
+      .status = 422, .headers = {}, .body = "550 unbekannter Empf\xE4nger\r\n"};
+  EXPECT_EQ(mail::reason_of(latin_1), "status 422: 550 unbekannter Empf\uFFFDnger");
+}
+
 } // namespace
