@@ -1,5 +1,6 @@
 // `binnacle doctor`: what is wrong with this installation, and what to do about it.
 
+#include "actors/admission.hpp"
 #include "commands.hpp"
 #include "installation.hpp"
 #include "integrations/http_client.hpp"
@@ -45,7 +46,7 @@ void check_configuration(const settings& config, const std::string& file, findin
             "unset BINNACLE_RATE_LIMIT_SCALE outside load tests");
   if (config.cron_secret.empty())
     out.note("no CRON_SECRET: the cron routes answer 401 (the timers inside do not need them)");
-  if (!config.http.listen.starts_with("127.") && !config.identity.secure_cookies)
+  if (!config.http.listen.starts_with("127.") && !is_secure({}, config))
     out.bad("listens on " + config.http.listen + " and cookies do not carry Secure",
             "put TLS in front and set BINNACLE_IDENTITY_SECURE_COOKIES=true");
 }

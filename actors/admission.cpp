@@ -12,6 +12,19 @@ fault forbidden(std::string text, std::string detail) {
   return {errc::forbidden, std::move(text), {}, std::move(detail)};
 }
 
+/// Those that the configuration names, in the order in which links take them.
+std::vector<std::string> configured_origins(const settings& config) {
+  std::vector<std::string> out{normalised_origin(config.http.public_url),
+                               normalised_origin(config.identity.auth0_base_url)};
+  for (const auto& allowed : config.http.allowed_origins) out.push_back(normalised_origin(allowed));
+  std::erase(out, std::string{});
+  return out;
+}
+
+bool is_one_of(const std::string& given, const std::vector<std::string>& origins) {
+  return std::ranges::find(origins, given) != origins.end();
+}
+
 std::optional<fault> check_origin(const exchange& x, const settings& config, bool required) {
   auto origin = x.req.at(field::origin);
   if (origin.empty() && required) origin = x.req.at(field::referer);
@@ -83,10 +96,19 @@ std::string normalised_origin(std::string_view text) {
 
 bool is_own_origin(const std::string& origin, const request& req, const settings& config) {
   if (origin.empty()) return false;
-  if (origin == normalised_origin(own_origin(req, config))) return true;
-  for (auto& allowed : config.http.allowed_origins)
-    if (origin == normalised_origin(allowed)) return true;
-  return false;
+  return origin == normalised_origin(own_origin(req, config)) ||
+         is_one_of(origin, configured_origins(config));
+}
+
+std::string platform_origin(const request& req, const settings& config) {
+  auto out = normalised_origin(config.identity.auth0_base_url);
+  return out.empty() ? own_origin(req, config) : out;
+}
+
+bool is_secure(const request& req, const settings& config) {
+  auto over_tls = [](std::string_view url) { return url.starts_with("https://"); };
+  return req.secure || config.identity.secure_cookies || over_tls(config.http.public_url) ||
+         over_tls(config.identity.auth0_base_url);
 }
 
 std::string origin_of_page(const request& req, const settings& config) {
@@ -96,13 +118,9 @@ std::string origin_of_page(const request& req, const settings& config) {
 }
 
 std::string link_origin(const request& req, const settings& config) {
-  std::vector<std::string> ours;
-  if (!config.http.public_url.empty()) ours.push_back(normalised_origin(config.http.public_url));
-  for (const auto& allowed : config.http.allowed_origins)
-    ours.push_back(normalised_origin(allowed));
-  std::erase(ours, std::string{});
+  auto ours = configured_origins(config);
   auto given = normalised_origin(req.at(field::origin));
-  if (std::ranges::find(ours, given) != ours.end()) return given;
+  if (is_one_of(given, ours)) return given;
   if (!ours.empty()) return ours.front();
   auto listen = config.http.listen;
   for (std::string_view any : {"0.0.0.0:", "[::]:"})

@@ -32,17 +32,25 @@ std::string own_origin(const request& req, const settings& config);
 /// "https://Example.org:443/path" -> "https://example.org", as browsers write an Origin; empty when
 /// it is none, which "null" is not either.
 std::string normalised_origin(std::string_view text);
-/// Of http.public_url, of the request's own host, or of http.allowed_origins; `origin` is
-/// normalised.
+/// Of http.public_url, identity.auth0_base_url, the request's own host, or http.allowed_origins;
+/// `origin` is normalised.
 bool is_own_origin(const std::string& origin, const request& req, const settings& config);
+
+/// Where the platform's pages are: identity.auth0_base_url, else `own_origin`.
+std::string platform_origin(const request& req, const settings& config);
+
+/// The client speaks TLS: as the connection shows, or as the configuration says of where users see
+/// us (http.public_url, identity.auth0_base_url, identity.secure_cookies).
+bool is_secure(const request& req, const settings& config);
 
 /// Scheme and authority of the page that sent the request, if it is one of ours: of Origin, else of
 /// Referer. Otherwise `own_origin`.
 std::string origin_of_page(const request& req, const settings& config);
 
 /// What links in mails begin with: the request's Origin when the configuration names it
-/// (http.public_url, http.allowed_origins), else the first of these, else where the service
-/// listens. Unlike `own_origin` nothing that a client can make up: the mail goes to somebody else.
+/// (http.public_url, identity.auth0_base_url, http.allowed_origins), else the first of these, else
+/// where the service listens. Unlike `own_origin` nothing that a client can make up: the mail goes
+/// to somebody else.
 std::string link_origin(const request& req, const settings& config);
 
 bool is_unsafe(method m);

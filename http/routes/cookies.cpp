@@ -1,5 +1,7 @@
 #include "http/routes/cookies.hpp"
 
+#include "actors/admission.hpp"
+
 namespace binnacle::http {
 
 std::string set_cookie(const context& ctx, std::string_view name, std::string_view value,
@@ -8,7 +10,7 @@ std::string set_cookie(const context& ctx, std::string_view name, std::string_vi
   out.append("=").append(value).append("; Path=/; SameSite=Lax; Max-Age=");
   out.append(std::to_string(life.count()));
   if (by_scripts == readable::no) out.append("; HttpOnly");
-  if (ctx.req.secure || ctx.app.config.identity.secure_cookies) out.append("; Secure");
+  if (is_secure(ctx.req, ctx.app.config)) out.append("; Secure");
   return out;
 }
 

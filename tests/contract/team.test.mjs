@@ -1,7 +1,7 @@
 /// Teams (platform.md §3): who is in one, inviting, accepting, joining, leaving.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { expect, subjectOf, until } from './harness.mjs';
+import { expect, startService, subjectOf, until } from './harness.mjs';
 import { linkIn, startPost } from './resend.mjs';
 
 const PUBLIC = 'https://dashboard.example.com';
@@ -116,6 +116,21 @@ test('changing a member is not implemented', async () => {
 });
 
 // -- inviting ----------------------------------------------------------------------------------------
+
+test('the link begins with AUTH0_BASE_URL, from where writes are taken, and cookies are as secure as that', async () => {
+  const base = 'https://dashboard.acme.example';
+  const other = await startService({ env: { AUTH0_BASE_URL: base } });
+  try {
+    const token = await other.token('host@example.com');
+    const { invite: made } = expect(await other.call('POST', INVITE,
+      { token, headers: { Origin: base }, body: { email: 'guest@example.com' } }), 200).json;
+    assert.ok(made.invite_url.startsWith(`${base}/team/accept-invite?token=`), made.invite_url);
+    const gone = await other.call('GET', '/api/auth/logout');
+    assert.match(String(gone.headers['set-cookie']), /; Secure/);
+  } finally {
+    await other.stop();
+  }
+});
 
 test('an invitation is answered, mailed and listed', async () => {
   const owner = await person('host');

@@ -16,7 +16,8 @@ task<result<response>> post_payment_method(context& ctx) {
   ensure_customer asked{who};
   auto customer = co_await ctx.ask<customer_account>(ctx.app.billing, asked);
   if (!customer) co_return stripe_failed(customer.error(), errc::upstream_failed);
-  auto billing = own_origin(ctx.req, ctx.app.config) + "/dashboard?tab=billing&payment_method=";
+  auto billing =
+      platform_origin(ctx.req, ctx.app.config) + "/dashboard?tab=billing&payment_method=";
   stripe::checkout_order order{.mode = "setup",
                                .success_url = billing + "added",
                                .cancel_url = billing + "canceled",

@@ -65,7 +65,9 @@ result<invitation_request> read_invitation(const context& ctx) {
     return bad_field("projectRole", "Invalid project role. Must be one of: Data owner, Data "
                                     "scientist, Observer");
   out.by = ctx.who().id;
-  out.link_base = link_origin(ctx.req, ctx.app.config);
+  out.link_base = ctx.app.config.identity.auth0_base_url.empty()
+                      ? link_origin(ctx.req, ctx.app.config)
+                      : platform_origin(ctx.req, ctx.app.config);
   out.address = ctx.req.client_address;
   return out;
 }
