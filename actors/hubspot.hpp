@@ -23,8 +23,8 @@ struct corporate_deal {
 /// `id` must be one (hubspot::is_id).
 task<result<corporate_deal>> find_corporate_deal(context& ctx, std::string id);
 
-/// Whether the address is of the domain of one of the deal's contacts, or of our own house.
-/// bad_request "No contacts associated with deal".
+/// Whether the address is of the domain of one of the deal's first 500 contacts, or of our own
+/// house. bad_request "No contacts associated with deal".
 task<result<bool>> belongs_to_deal(context& ctx, std::string deal, std::string email);
 
 } // namespace binnacle

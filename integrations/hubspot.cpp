@@ -102,12 +102,20 @@ http_call get_company(const account& at, std::string_view id) {
 
 http_call get_contacts_of_deal(const account& at, std::string_view deal, std::string_view after) {
   stripe::form query;
-  query.add("limit", 100).add_given("after", after);
+  query.add("limit", contacts_per_page).add_given("after", after);
   return get(at, "deals/" + std::string{deal} + "/associations/contacts?" + query.str());
 }
 
-http_call get_contact(const account& at, std::string_view id) {
-  return get(at, "contacts/" + std::string{id} + "?properties=email");
+http_call read_emails_of(const account& at, const std::vector<std::string>& contacts) {
+  json::array inputs;
+  for (const auto& id : contacts) inputs.push_back(json::object{{"id", id}});
+  json::array properties{"email"};
+  json::object body{{"properties", std::move(properties)}, {"inputs", std::move(inputs)}};
+  auto out = get(at, "contacts/batch/read");
+  out.method = "POST";
+  out.headers = {{"Content-Type", "application/json"}};
+  out.body = json::to_text(body);
+  return out;
 }
 
 result<std::string> body_of(const http_answer& answer) {
@@ -146,15 +154,26 @@ result<contact_page> read_contacts(std::string_view body) {
   auto from = read_object(body);
   if (!from) return from.error();
   contact_page out{.ids = ids_of(*from)};
+  if (out.ids.size() > contacts_per_page)
+    return unintelligible("more contacts than were asked for");
   if (const auto* paging = object_member(*from, "paging"))
     if (const auto* next = object_member(*paging, "next")) out.next = text_member(*next, "after");
   return out;
 }
 
-result<std::string> read_email(std::string_view body) {
-  auto from = read_properties(body);
+result<std::vector<std::string>> read_emails(std::string_view body) {
+  auto from = read_object(body);
   if (!from) return from.error();
-  return lower_case(text_member(*from, "email"));
+  const auto* results = from->if_contains("results");
+  if (!results || !results->is_array()) return unintelligible("a batch without results");
+  std::vector<std::string> out;
+  for (const auto& each : results->get_array()) {
+    if (!each.is_object()) continue;
+    const auto* properties = object_member(each.get_object(), "properties");
+    auto email = properties ? lower_case(text_member(*properties, "email")) : std::string{};
+    if (!email.empty()) out.push_back(std::move(email));
+  }
+  return out;
 }
 
 std::string logo_of_domain(std::string_view domain) {

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { createCommands, done } from './lib/commands.mjs';
 import { Faults, isCount, isFailure, misbehave } from './lib/faults.mjs';
 import { RequestLog } from './lib/log.mjs';
@@ -100,8 +101,8 @@ function createApi({ crm, key, faults, log }) {
     const entry = log.open(request, { fault: null });
     const fault = faults.take(request.url);
     entry.fault = fault?.kind ?? null;
-    request.resume();
-    const answer = await misbehave(fault, respond(request, crm, key),
+    const body = await text(request);
+    const answer = await misbehave(fault, respond(request, body, crm, key),
       { socket: request.socket, faults, status: (code, after) => failure(code, 'a fault', after) });
     if (!answer || response.destroyed) return;
     entry.status = answer.status;
@@ -125,11 +126,13 @@ function failure(status, message, retryAfter) {
   return answer;
 }
 
-function respond(request, crm, key) {
+function respond(request, body, crm, key) {
   if (request.headers.authorization !== `Bearer ${key}`)
     return failure(401, 'Authentication credentials not found.');
-  if (request.method !== 'GET') return failure(405, 'Method not allowed');
   const { pathname, searchParams } = new URL(request.url, 'http://hubspot');
+  if (pathname === '/crm/v3/objects/contacts/batch/read')
+    return request.method === 'POST' ? batch(request, body, crm.contacts) : failure(405, 'Method not allowed');
+  if (request.method !== 'GET') return failure(405, 'Method not allowed');
   const [, kind, id, more] =
     /^\/crm\/v3\/objects\/(deals|companies|contacts)\/(\d+)(\/associations\/contacts)?$/.exec(pathname) ?? [];
   const found = crm[kind]?.[id];
@@ -137,6 +140,23 @@ function respond(request, crm, key) {
   if (more) return json(page(found.contacts, searchParams));
   if (kind === 'deals') return json(deal(id, found, searchParams.get('associations') === 'company'));
   return json({ id, properties: picked(found, searchParams), archived: false });
+}
+
+/// "Batch read": 1 to 100 inputs; 207 when some of them are gone.
+function batch(request, body, contacts) {
+  if (!/^application\/json\b/.test(request.headers['content-type'] ?? '')) return failure(415, 'Unsupported Media Type');
+  let asked;
+  try { asked = JSON.parse(body); } catch { return failure(400, 'Invalid input JSON'); }
+  const { inputs, properties } = asked ?? {};
+  const sound = Array.isArray(inputs) && inputs.length >= 1 && inputs.length <= 100 && Array.isArray(properties) &&
+    inputs.every(({ id }) => typeof id === 'string');
+  if (!sound) return failure(400, 'Batch read takes 1 to 100 inputs, each with its id, and a list of properties');
+  const found = inputs.filter(({ id }) => id in contacts), gone = inputs.length - found.length;
+  const results = found.map(({ id }) => ({ id, archived: false, properties: { hs_object_id: id,
+    ...Object.fromEntries(properties.filter((name) => name in contacts[id]).map((name) => [name, contacts[id][name]])) } }));
+  const now = new Date().toISOString();
+  return json({ status: 'COMPLETE', results, startedAt: now, completedAt: now,
+    ...(gone > 0 ? { numErrors: 1, errors: [{ status: 'error', category: 'OBJECT_NOT_FOUND' }] } : {}) }, gone > 0 ? 207 : 200);
 }
 
 /// Properties are opt-in.

@@ -1,10 +1,10 @@
 #include "actors/hubspot.hpp"
+#include "config/base/text.hpp"
 #include "http/routes/body.hpp"
 #include "http/routes/platform/handlers.hpp"
 #include "http/routes/replies.hpp"
 #include "persistence/users.hpp"
 
-#include <algorithm>
 #include <caf/typed_event_based_actor.hpp>
 
 namespace binnacle::http {
@@ -44,7 +44,6 @@ task<result<response>> check_email(context& ctx, std::string id, std::string ema
   if (!deal && speaks_for_itself(deal.error())) co_return deal.error();
   constexpr auto failed = "Failed to validate corporate account";
   if (!deal) co_return invalid(500, failed, to_string(deal.error()));
-  std::ranges::transform(email, email.begin(), [](unsigned char c) { return std::tolower(c); });
   auto belongs = co_await belongs_to_deal(ctx, id, email);
   if (!belongs && speaks_for_itself(belongs.error())) co_return belongs.error();
   if (!belongs) co_return invalid(500, failed, to_string(belongs.error()));
@@ -62,14 +61,15 @@ task<result<response>> post_validate_corporate(context& ctx) {
   auto body = json_fields::of(ctx.req);
   if (!body) co_return body.error();
   auto id = body->text("dealId");
-  auto email = body->text("email", 320);
+  std::string email{trimmed(body->text("email", 320))};
   auto deal_only = body->truth("checkDealOnly", false);
   if (body->problem()) co_return *body->problem();
   if (id.empty()) co_return bad_field("dealId", "Missing dealId");
   if (!hubspot::is_id(id)) co_return bad_field("dealId", "dealId must be 1 to 20 digits");
   if (deal_only) co_return co_await check_deal(ctx, std::move(id));
   if (email.empty()) co_return bad_field("email", "Missing email for full validation");
-  co_return co_await check_email(ctx, std::move(id), std::move(email));
+  if (!is_email(email)) co_return bad_field("email", "Invalid email address");
+  co_return co_await check_email(ctx, std::move(id), lower_case(email));
 }
 
 task<result<response>> get_corporate_info(context& ctx) {
