@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -21,6 +22,9 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t longest_key = 512;
 constexpr std::size_t longest_note = 512;
+constexpr auto drafts = ".new";
+/// Nobody writes a file for that long: who began it has crashed.
+constexpr std::chrono::hours abandoned{1};
 
 bool is_unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -109,13 +113,18 @@ result<done> make_directories(const fs::path& path) {
 
 class directory_store final : public object_store {
 public:
-  explicit directory_store(std::string root) : root_{fs::absolute(root)} {}
+  explicit directory_store(std::string root) : root_{fs::absolute(root)} {
+    std::error_code error;
+    for (fs::directory_iterator bucket{root_, error}, end; !error && bucket != end;
+         bucket.increment(error))
+      sweep(bucket->path());
+  }
 
   result<done> put(const object_name& name, std::string_view bytes, const std::string& content_type,
                    instant) override {
     if (!is_object_key(name.key)) return internal_fault("no name of an object: " + name.key);
     auto file = path_of(name), about = about_of(name);
-    for (const auto& directory : {file.parent_path(), about.parent_path()})
+    for (const auto& directory : {file.parent_path(), about.parent_path(), unfinished(name.bucket)})
       if (auto made = make_directories(directory); !made) return made;
     auto fresh = temporary(name);
     auto written = write(fresh, bytes);
@@ -163,6 +172,7 @@ public:
     for (const auto& each : {path, about_of(name)})
       if (::unlink(each.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
         return failed("cannot remove", each);
+    sweep(root_ / name.bucket); // an object that is removed may be one that a crash cut off
     return done{};
   }
 
@@ -173,8 +183,22 @@ private:
     return root_ / name.bucket / ".about" / name.key;
   }
   fs::path temporary(const object_name& name) {
-    return root_ / name.bucket /
-           (".new-" + std::to_string(::getpid()) + "-" + std::to_string(++temporaries_));
+    return unfinished(name.bucket) /
+           (std::to_string(::getpid()) + "-" + std::to_string(++temporaries_));
+  }
+  /// Where files are written until they are whole. No key leads here, either.
+  fs::path unfinished(const std::string& bucket) const { return root_ / bucket / drafts; }
+
+  /// Removes what crashes have left unfinished; others may do so at the same time.
+  static void sweep(const fs::path& bucket) {
+    std::error_code error;
+    auto before = fs::file_time_type::clock::now() - abandoned;
+    for (fs::directory_iterator file{bucket / drafts, error}, end; !error && file != end;
+         file.increment(error)) {
+      std::error_code gone;
+      if (auto written = fs::last_write_time(*file, gone); !gone && written < before)
+        fs::remove(*file, gone);
+    }
   }
 
   /// The stamp of the file, which survives a crash under this name.

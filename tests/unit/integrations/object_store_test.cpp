@@ -53,6 +53,30 @@ TEST_F(DirectoryStore, LeavesNothingBehindWhenItRemoves) {
   for (const auto& left : fs::recursive_directory_iterator{root}) EXPECT_TRUE(left.is_directory());
 }
 
+TEST_F(DirectoryStore, RemovesWhatACrashCutOffAnHourAgo) {
+  put("a", "bytes", "image/webp");
+  ASSERT_TRUE(fs::is_empty(root + "/avatars/.new"));
+  auto cut_off = [&](const std::string& name, std::chrono::minutes age) {
+    auto file = root + "/avatars/.new/" + name;
+    std::ofstream{file} << "half";
+    fs::last_write_time(file, fs::file_time_type::clock::now() - age);
+    return file;
+  };
+  using std::chrono::minutes;
+  auto young = cut_off("1-2", minutes{59});
+  auto seen_at_removal = cut_off("1-1", minutes{61});
+
+  ASSERT_TRUE(store->remove({"avatars", "b"}, never));
+  EXPECT_FALSE(fs::exists(seen_at_removal));
+  EXPECT_TRUE(fs::exists(young));
+
+  auto seen_at_start = cut_off("1-1", minutes{61});
+  open_directory_store(root);
+  EXPECT_FALSE(fs::exists(seen_at_start));
+  EXPECT_TRUE(fs::exists(young));
+  EXPECT_EQ(text_of(*find("a")), "bytes");
+}
+
 TEST_F(DirectoryStore, AnObjectInUseStaysReadable) {
   put("a", "bytes", "image/webp");
   auto found = find("a");
