@@ -90,6 +90,15 @@ test('unknown_cookies: another cookie that nobody has', async () => {
   await spent(() => service.call('GET', '/api/setup', { from: '127.0.0.77', cookie: `session=nobody-${++n}` }));
 });
 
+test('unknown_cookies are refused by routes without a limit of their own, too', async () => {
+  let n = 0;
+  const looked = () => service.call('GET', '/api/setup', { from: '127.0.0.79', cookie: `session=nobody-${++n}` });
+  await spent(looked);
+  // As openapi.yaml describes it: `call` compares.
+  for (const path of ['/r2/none', '/r2-ai/ai-video/x/y', '/.well-known/jwks.json'])
+    expect(await service.call('GET', path, { from: '127.0.0.79', cookie: 'session=nobody; session_id=nobody' }), 429);
+});
+
 test('idempotency_keys: another key within the life of the first', async () => {
   let n = 0;
   const answer = await spent(() => service.call('POST', '/api/auth/logout',

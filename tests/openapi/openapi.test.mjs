@@ -17,7 +17,7 @@ function routes() {
     ([, verb, path, surface, who]) =>
       ({ name: `${verbs[verb] ?? verb.toUpperCase()} ${path.replace('...}', '}')}`, surface, who }));
   for (const [, path] of table.matchAll(/^\s*\{"(\/[^"]+)",/gm))
-    all.push({ name: `GET ${path}`, surface: 'operations', who: 'anyone' });
+    all.push({ name: `GET ${path}`, surface: 'operations', who: 'anyone', direct: true });
   return all;
 }
 const described = new Map(operations.map((each) => [`${each.method} ${each.path}`, each.operation]));
@@ -66,6 +66,11 @@ test('every write takes an Idempotency-Key, and nothing else does', () => {
     .some((parameter) => resolve(parameter).name === 'Idempotency-Key');
   none(operations.filter(({ method, operation }) => takes(operation) !== (method !== 'GET' && !operation['x-only-asks']))
     .map(({ method, path }) => `${method} ${path}`));
+});
+
+test('every route that looks at cookies says what happens to too many of them', () => {
+  const looking = routes().filter(({ who, direct }) => who !== 'stranger' && !direct);
+  none(looking.filter(({ name }) => !described.get(name)?.responses['429']).map(({ name }) => name));
 });
 
 test('every path parameter is described', () => {
