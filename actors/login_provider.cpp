@@ -155,7 +155,7 @@ struct provider_state : actor_scope<login_provider_actor::base> {
     if (!claims) co_return claims.error();
     if (nonce.empty() || !constant_time_equal(claims->nonce, nonce))
       co_return refused("its nonce is of another login");
-    if (!claims->authorized_party.empty() && claims->authorized_party != is.auth0_client_id)
+    if (!integrations::is_given_to(*claims, is.auth0_client_id))
       co_return refused("it was given to another client");
     // Bearer tokens of the same provider name it like this, and are the same person's.
     claims->issuer = is.auth0_issuer();

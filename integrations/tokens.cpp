@@ -116,12 +116,19 @@ std::size_t characters(std::string_view utf8) {
   }));
 }
 
+/// Only what can be none for certain is refused: whether an address is there, its issuer knows.
+bool can_be_email(std::string_view text) {
+  auto at = text.find('@');
+  return text.size() <= longest_email && text.find(' ') == text.npos && at != text.npos && at > 0 &&
+         at + 1 < text.size();
+}
+
 token_claims read_claims(const bj::object& from) {
   token_claims out;
   out.issuer = clean_text(from, "iss");
   out.subject = clean_text(from, "sub");
   out.email = lower_case(clean_text(from, "email"));
-  if (out.email.size() > longest_email) out.email.clear();
+  if (!can_be_email(out.email)) out.email.clear();
   // Some issuers write the string "true".
   const auto* verified = from.if_contains("email_verified");
   out.email_verified = verified && !out.email.empty() &&
@@ -131,6 +138,8 @@ token_claims read_claims(const bj::object& from) {
   out.kind = clean_text(from, "typ");
   out.nonce = clean_text(from, "nonce");
   out.authorized_party = clean_text(from, "azp");
+  const auto* audience = from.if_contains("aud");
+  out.several_audiences = audience && audience->is_array() && audience->get_array().size() > 1;
   const auto* version = from.if_contains("sv");
   if (version && version->is_int64()) out.session_version = version->get_int64();
   out.issued_at = date_member(from, "iat").value_or(time_point{});
@@ -173,6 +182,11 @@ result<token_claims> verify_token(std::string_view token, const issuer_settings&
   if (claims.subject.empty() || characters(claims.subject) > longest_subject)
     return refused("bad subject");
   return claims;
+}
+
+bool is_given_to(const token_claims& claims, std::string_view client) {
+  const auto& party = claims.authorized_party;
+  return party.empty() ? !claims.several_audiences : party == client;
 }
 
 result<token_claims> read_userinfo(std::string_view text) {

@@ -46,7 +46,7 @@ std::optional<token_preview> preview_token(std::string_view token);
 struct token_claims {
   std::string issuer{};
   std::string subject{}; // 1..255 characters
-  std::string email{};   // lower case; empty: none
+  std::string email{};   // lower case; empty: none, or none that can be one
   bool email_verified = false;
   bool email_judged = false; // it says of `email` whether it is verified
   std::string name{};
@@ -54,6 +54,7 @@ struct token_claims {
   std::int64_t session_version = 0; // our own tokens
   std::string nonce{};              // ID tokens: of the login they belong to
   std::string authorized_party{};   // ID tokens: `azp`; empty: none
+  bool several_audiences = false;
   time_point issued_at{};
   time_point expires_at{};
 };
@@ -64,6 +65,10 @@ struct token_claims {
 result<token_claims> verify_token(std::string_view token, const issuer_settings& issuer,
                                   const key_set& keys, time_point now,
                                   std::chrono::milliseconds leeway);
+
+/// Whether a verified ID token was given to that client (OpenID Connect Core 1.0 §3.1.3.7, 4 and
+/// 5): who shares its audience with others must be named as the authorized party.
+bool is_given_to(const token_claims&, std::string_view client);
 
 /// The claims of a UserInfo answer in JSON (OpenID Connect Core 1.0 §5.3.2), of which nothing is
 /// verified here. upstream_failed when it is no object.

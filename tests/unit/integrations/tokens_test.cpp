@@ -241,6 +241,27 @@ TEST(Tokens, TakesAnEmailForVerifiedOnlyWhenTheIssuerSaysSo) {
   EXPECT_FALSE(check(token_with({{"email_verified", true}}))->email_verified) << "no e-mail at all";
 }
 
+TEST(Tokens, TakesOnlyAnAddressForAnEmail) {
+  auto email = [](const char* text) { return check(token_with({{"email", text}}))->email; };
+  EXPECT_EQ(email("Ada@Example.com"), "ada@example.com");
+  for (const auto* none : {"", "ada", "@example.com", "ada@", " ada@example.com",
+                           "ada@example.com ", "ada lovelace@example.com", "ada@example.com\n"})
+    EXPECT_EQ(email(none), "") << none;
+}
+
+TEST(Tokens, ForSeveralAudiencesNameTheirClient) {
+  auto given = [](json::object claims) {
+    return is_given_to(*check(token_with(std::move(claims))), "https://api.example.com");
+  };
+  json::array both{"https://api.example.com", "other"}, alone{"https://api.example.com"};
+  EXPECT_TRUE(given({}));
+  EXPECT_TRUE(given({{"aud", alone}}));
+  EXPECT_FALSE(given({{"aud", both}}));
+  EXPECT_TRUE(given({{"aud", both}, {"azp", "https://api.example.com"}}));
+  EXPECT_FALSE(given({{"aud", both}, {"azp", "other"}}));
+  EXPECT_FALSE(given({{"azp", "other"}}));
+}
+
 TEST(Tokens, RefusesANameGivenTwice) {
   auto claims = json::to_text(claims_with());
   claims.insert(1, R"("sub":"somebody-else",)");
