@@ -27,7 +27,7 @@ test('every act of an admin, every credential and every login is in it', async (
   expect(await post('/api/admin/clusters', { id: cluster.id, max_users: 5 }, 'PUT'), 200);
   const ada = await service.user('ada', { email: 'ada@example.com', admin: true });
   await service.user('ben');
-  expect(await post('/api/admin/users', { userId: ada }), 200);
+  for (let twice = 0; twice < 2; ++twice) expect(await post('/api/admin/users', { userId: ada }), 200);
   expect(await post('/api/admin/users', { userId: ada, clusterId: cluster.id }, 'DELETE'), 200);
   expect(await post('/api/admin/billing', { action: 'enable_prepaid', userId: ada }), 200);
   const browser = service.browser();

@@ -3,6 +3,7 @@
 #include "http/routes/body.hpp"
 #include "http/routes/platform/handlers.hpp"
 #include "http/routes/replies.hpp"
+#include "persistence/billing_accounts.hpp"
 #include "persistence/clusters.hpp"
 #include "persistence/users.hpp"
 
@@ -94,8 +95,12 @@ persistence::audit_entry audit(const context& ctx, std::string action, const use
 
 result<cluster_id> assign(persistence::transaction& tx, const user_id& who,
                           persistence::audit_entry entry, time_point now) {
+  // Who has one already is assigned nothing, also when two ask at once.
+  if (auto held = persistence::hold_account(tx, who); !held) return held.error();
+  auto before = persistence::cluster_of_user(tx, who);
+  if (!before) return before.error();
   auto put = persistence::assign_free_cluster(tx, who, now);
-  if (!put) return put.error();
+  if (!put || *before) return put;
   entry.detail = json::to_text(json::object{{"cluster", put->value}});
   if (auto noted = persistence::write_audit(tx, entry, now); !noted) return noted.error();
   return put;
