@@ -237,6 +237,15 @@ test('another state is refused', async () => {
   expect(await browser.call('GET', path), 302); // it was not used up by that
 });
 
+test('a login in a browser ends the one before', async () => {
+  const { browser } = await loggedIn('anew');
+  const before = browser.jar.appSession;
+  const begun = expect(await login(browser, '?login_hint=anew'), 302);
+  expect(await browser.call('GET', await atProvider(begun.headers.location)), 302);
+  expect(await usage(browser), 200);
+  expect(await service.call('GET', '/api/usage', { cookie: `appSession=${before}` }), 401);
+});
+
 test('a callback in another browser is refused', async () => {
   const { browser, path } = await begun();
   expect(await service.call('GET', path), 400, STALE);

@@ -95,6 +95,10 @@ task<result<response>> get_callback(context& ctx) {
   std::string surface{platform.name};
   auto completed = co_await complete_login(ctx, std::move(back), std::move(surface));
   if (!completed) co_return completed.error();
+  // The browser forgets it, so nobody could end it any more.
+  secret before{std::string{ctx.req.cookie(platform.session_cookie)}};
+  if (auto ended = co_await log_out(ctx, std::move(before)); !ended)
+    log::warn("earlier session not ended", {{"why", to_string(ended.error())}});
   auto out = redirect(page(ctx, completed->return_to));
   auto life = std::chrono::floor<seconds>(ctx.app.config.identity.session_life);
   set(ctx, out, platform.session_cookie, completed->session.token.reveal(), life);
