@@ -60,9 +60,10 @@ result<user_id> subscriber_of(transaction& tx, const stripe::subscription& s) {
   return *known ? (*known)->who : user_id{};
 }
 
-result<done> reward_referrer_of(transaction& tx, const user_id& payer, const event_setting& in) {
+result<done> reward_referrer_of(transaction& tx, const user_id& payer, const std::string& payment,
+                                const event_setting& in) {
   if (in.referral_reward == 0) return done{};
-  return persistence::reward_referral(tx, payer, in.referral_reward, in.now);
+  return persistence::reward_referral(tx, payer, payment, in.referral_reward, in.now);
 }
 
 /// What was bought, apart from what follows from that it was paid.
@@ -114,7 +115,7 @@ result<user_id> buyer_of(transaction& tx, const stripe::checkout_session& s) {
 result<done> apply_purchase(transaction& tx, const user_id& buyer,
                             const stripe::checkout_session& s, const event_setting& in) {
   if (auto applied = apply_bought(tx, buyer, s, in); !applied) return applied;
-  return s.payment_status == "paid" ? reward_referrer_of(tx, buyer, in) : done{};
+  return s.payment_status == "paid" ? reward_referrer_of(tx, buyer, source_of(s), in) : done{};
 }
 
 result<done> apply_subscription_state(transaction& tx, const stripe::subscription& s,
@@ -169,7 +170,7 @@ result<done> apply_invoice(transaction& tx, const stripe::invoice& invoice,
                                                 "payment method"},
                                     in.now);
   auto paid = invoice.status == "paid" && invoice.amount_paid > 0;
-  return paid ? reward_referrer_of(tx, *who, in) : done{};
+  return paid ? reward_referrer_of(tx, *who, "invoice:" + invoice.id, in) : done{};
 }
 
 bool starts_subscription(const std::string& billing_mode,

@@ -5,6 +5,7 @@
 #include "persistence/credits.hpp"
 #include "persistence/hub_news.hpp"
 #include "persistence/prices.hpp"
+#include "persistence/referrals.hpp"
 
 #include <algorithm>
 #include <array>
@@ -87,9 +88,9 @@ result<done> tell_of_plan(transaction& tx, const persistence::subscription& s, t
       now);
 }
 
-std::string source_of(const stripe::checkout_session& s) { return "checkout:" + s.id; }
-
 } // namespace
+
+std::string source_of(const stripe::checkout_session& s) { return "checkout:" + s.id; }
 
 result<done> apply_subscription(transaction& tx, const user_id& who, const stripe::subscription& s,
                                 const catalogue& offers, time_point as_of, time_point now) {
@@ -171,7 +172,9 @@ result<done> apply_reversals(transaction& tx, const stripe::checkout_session& s,
     if (auto booked = persistence::revoke_grant(tx, *who, taken, now); !booked)
       return booked.error();
   }
-  return done{};
+  // Without any, it is not known that there are none: an event of the purchase may come last.
+  if (all.empty()) return done{};
+  return persistence::reconsider_referral(tx, source_of(s), back >= paid - back, now);
 }
 
 user_id user_of(const stripe::checkout_session& s) {

@@ -36,9 +36,13 @@ bool buys_credits(const stripe::checkout_session&);
 /// What went back of the money for a pack of credits takes its share of the pack, as far as it is
 /// unused, once for each refund or dispute, rounded down to tenths over all of them; one that did
 /// not last (a refund that failed, a dispute that was won) gives it back. Concerns whom the pack
-/// was granted to: after apply_credit_purchase; leaves alone what it leaves alone.
+/// was granted to: after apply_credit_purchase; leaves alone what it leaves alone. While half of
+/// the money or more is back, the purchase is none that earns who referred its buyer anything.
 result<done> apply_reversals(persistence::transaction&, const stripe::checkout_session&,
                              std::vector<stripe::reversal>, time_point now);
+
+/// What names the session as the cause of an entry: "checkout:<id>".
+std::string source_of(const stripe::checkout_session&);
 
 /// The user a checkout session is about: client_reference_id, else metadata[userId]; empty: none.
 user_id user_of(const stripe::checkout_session&);

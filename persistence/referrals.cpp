@@ -100,30 +100,98 @@ result<bool> record_referral(transaction& tx, const user_id& referred, const std
   return true;
 }
 
-constexpr statement verify{"verify_referral", R"sql(
-  UPDATE referral_events SET status = 'verified', awarded_tenths = $2, updated_at = $3
-  WHERE referred_user_id = $1 AND status = 'pending'
-  RETURNING id, owner_user_id
+// Two payments of one referral, also of a user who is gone, wait for each other.
+constexpr statement hold_referral{"hold_referral", R"sql(
+  SELECT FROM referral_events WHERE id = $1 FOR UPDATE
 )sql"};
-result<done> reward_referral(transaction& tx, const user_id& referred, std::int64_t tenths,
-                             time_point now) {
+constexpr statement standing{"standing_of_referral", R"sql(
+  SELECT r.owner_user_id, r.status, r.cancellations,
+    EXISTS (SELECT FROM referral_payments p WHERE p.referral_id = r.id AND NOT p.returned),
+    (SELECT sum(e.tenths) FROM credit_entries e
+     WHERE e.user_id = r.owner_user_id AND e.kind = 'grant' AND e.source = 'referral:' || r.id)
+  FROM referral_events r WHERE r.id = $1
+)sql"};
+constexpr statement set_referral{"set_referral", R"sql(
+  UPDATE referral_events
+  SET status = $2, awarded_tenths = $3, cancellations = $4, updated_at = $5
+  WHERE id = $1
+)sql"};
+
+namespace {
+
+/// A referral and its reward as its payments want them.
+result<done> settle(transaction& tx, const std::string& id, std::int64_t tenths, time_point now) {
+  exec(tx, hold_referral, id);
+  auto row = exec(tx, standing, id)[0];
+  user_id owner{text_of(row[0])};
+  auto status = text_of(row[1]);
+  auto cancellations = integer_of(row[2]);
+  auto stands = truth_of(row[3]);
+  auto granted = integer_of(row[4]);
+  auto source = "referral:" + id;
+  auto nth = [&](std::int64_t n) { return source + ":" + std::to_string(n); };
+
+  if (stands && status == "cancelled") {
+    exec(tx, set_referral, id, "verified", granted, cancellations, now);
+    return restore_grant(tx, owner, nth(cancellations), now);
+  }
+  if (stands && status == "pending" && tenths > 0) {
+    exec(tx, set_referral, id, "verified", tenths, cancellations, now);
+    credit_grant reward{
+        .source = source, .tenths = tenths, .expires_at = pack_expiry(now), .occurred_at = now};
+    if (auto booked = grant_credits(tx, owner, reward, now); !booked) return booked.error();
+    return notify_user(tx, owner,
+                       {.source = source,
+                        .type = "referral",
+                        .title = "Referral verified",
+                        .message = "Somebody you referred has paid: you were granted " +
+                                   format_credits(tenths) + " credits"},
+                       now);
+  }
+  if (!stands && status == "verified") {
+    ++cancellations;
+    exec(tx, set_referral, id, "cancelled", 0, cancellations, now);
+    grant_revocation taken{source, nth(cancellations), granted};
+    if (auto booked = revoke_grant(tx, owner, taken, now); !booked) return booked.error();
+    return notify_user(tx, owner,
+                       {.source = nth(cancellations),
+                        .type = "referral",
+                        .title = "Referral cancelled",
+                        .message = "Somebody you referred was paid back: what is left of the "
+                                   "credits you were granted was taken back"},
+                       now);
+  }
+  return done{};
+}
+
+} // namespace
+
+constexpr statement referral_of{"referral_of_user", R"sql(
+  SELECT id FROM referral_events WHERE referred_user_id = $1
+)sql"};
+// Told again, it stays what has become of it since.
+constexpr statement note_payment{"note_referral_payment", R"sql(
+  INSERT INTO referral_payments (referral_id, source) VALUES ($1, $2) ON CONFLICT DO NOTHING
+)sql"};
+result<done> reward_referral(transaction& tx, const user_id& referred, const std::string& payment,
+                             std::int64_t tenths, time_point now) {
   if (auto held = hold_account(tx, referred); !held) return held;
-  auto rows = exec(tx, verify, referred, tenths, now);
+  auto rows = exec(tx, referral_of, referred);
   if (rows.empty()) return done{};
-  user_id owner{text_of(rows[0][1])};
-  credit_grant reward{.source = "referral:" + text_of(rows[0][0]),
-                      .tenths = tenths,
-                      .expires_at = pack_expiry(now),
-                      .occurred_at = now};
-  auto granted = grant_credits(tx, owner, reward, now);
-  if (!granted) return granted.error();
-  return notify_user(tx, owner,
-                     {.source = reward.source,
-                      .type = "referral",
-                      .title = "Referral verified",
-                      .message = "Somebody you referred has paid: you were granted " +
-                                 format_credits(tenths) + " credits"},
-                     now);
+  auto id = text_of(rows[0][0]);
+  exec(tx, note_payment, id, payment);
+  return settle(tx, id, tenths, now);
+}
+
+constexpr statement return_payment{"return_referral_payment", R"sql(
+  UPDATE referral_payments SET returned = $2 WHERE source = $1 AND returned <> $2
+  RETURNING referral_id
+)sql"};
+result<done> reconsider_referral(transaction& tx, const std::string& payment, bool returned,
+                                 time_point now) {
+  for (auto row : exec(tx, return_payment, payment, returned))
+    if (auto settled = settle(tx, text_of(row[0]), 0, now); !settled) return settled;
+  return done{};
 }
 
 } // namespace binnacle::persistence

@@ -48,10 +48,17 @@ inline constexpr hours referral_window{30 * 24};
 result<bool> record_referral(transaction&, const user_id& referred, const std::string& code,
                              time_point now);
 
-/// A payment of the user: whoever referred them is granted `tenths`, at the first one, in this
-/// transaction, and notified. Nothing happens for who was not referred, and when it was rewarded
-/// before. Touches billing of the owner.
-result<done> reward_referral(transaction&, const user_id& referred, std::int64_t tenths,
-                             time_point now);
+/// A payment of the user, `payment` being its source ("checkout:cs_1"): whoever referred them is
+/// granted `tenths`, at the first one, in this transaction, and notified. Nothing happens for who
+/// was not referred, and when it was rewarded before. Touches billing of the owner.
+result<done> reward_referral(transaction&, const user_id& referred, const std::string& payment,
+                             std::int64_t tenths, time_point now);
+
+/// The money of such a payment has gone back, or has come again. While none of a referral's
+/// payments stands it is cancelled, and what is unused of its reward is taken back; when one does
+/// again it is verified, and that is given back. Other payments are nothing. Touches billing of the
+/// owner.
+result<done> reconsider_referral(transaction&, const std::string& payment, bool returned,
+                                 time_point now);
 
 } // namespace binnacle::persistence

@@ -1,6 +1,7 @@
 #include "actors/event_effects.hpp"
 
 #include "actors/stripe_inbox.hpp"
+#include "actors/subscription_rules.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/credits.hpp"
 #include "persistence/referrals.hpp"
@@ -8,6 +9,7 @@
 #include "tests/persistence/postgres_fixture.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <rapidcheck/gtest.h>
 
@@ -388,6 +390,49 @@ RC_GTEST_FIXTURE_PROP(Referred, RewardOnceWhateverIsPaidAndHoweverOftenItIsTold,
 
   auto expected = first == 0 ? std::string{} : "ann " + std::to_string(first);
   RC_ASSERT(rewards() == expected);
+  auto wrong =
+      must(reading(db, [&](transaction& tx) { return persistence::verify_ledger(tx, {"ann"}); }));
+  RC_ASSERT(wrong.empty());
+}
+
+RC_GTEST_FIXTURE_PROP(Referred, RewardForAsLongAsAPurchaseStandsInAnyOrderOfEvents, ()) {
+  constexpr int packs = 3;
+  struct told {
+    int pack = 0;
+    int what = 0; // 0: bought, 1: paid back, 2: the money has come again
+  };
+  const auto events = *rc::gen::container<std::vector<told>>(
+      rc::gen::build<told>(rc::gen::set(&told::pack, rc::gen::inRange(0, packs)),
+                           rc::gen::set(&told::what, rc::gen::inRange(0, 3))));
+
+  std::array<std::optional<bool>, packs> back{}; // as we have heard
+  for (const auto& e : events) {
+    auto& heard = back.at(static_cast<std::size_t>(e.pack));
+    auto id = std::to_string(e.pack);
+    stripe::checkout_session s{.id = "cs_" + id,
+                               .mode = "payment",
+                               .payment_status = "paid",
+                               .amount_total = 900,
+                               .created = now,
+                               .notes = {{"purpose", "credits"}, {"pack", "100"}}};
+    std::vector<stripe::reversal> reversals;
+    if (e.what > 0)
+      reversals.push_back({.id = "re_" + id, .amount = 450, .stands = e.what == 1, .created = now});
+    heard = e.what > 0 ? e.what == 1 : heard.value_or(false);
+    auto in = setting();
+    in.referral_reward = reward;
+    must(writing(db, [&](transaction& tx) -> result<done> {
+      must(apply_purchase(tx, {"bob"}, s, in));
+      return apply_reversals(tx, s, reversals, now);
+    }));
+  }
+
+  auto stands = std::ranges::count(back, std::optional{false}) > 0;
+  auto none = std::ranges::count(back, std::optional<bool>{}) == packs;
+  RC_ASSERT(state() == (stands ? "verified 75" : none ? "pending 0" : "cancelled 0"));
+  auto left = must(
+      reading(db, [&](transaction& tx) { return persistence::credit_balance(tx, {"ann"}, now); }));
+  RC_ASSERT(left == (stands ? reward : 0));
   auto wrong =
       must(reading(db, [&](transaction& tx) { return persistence::verify_ledger(tx, {"ann"}); }));
   RC_ASSERT(wrong.empty());

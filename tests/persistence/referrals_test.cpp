@@ -32,7 +32,9 @@ protected:
     return try_record(who, of, at).error().code;
   }
   result<done> pay(database& as, const std::string& who, std::int64_t tenths = 50) {
-    return writing(as, [&](transaction& tx) { return reward_referral(tx, {who}, tenths, now); });
+    return writing(as, [&](transaction& tx) {
+      return reward_referral(tx, {who}, "checkout:" + who, tenths, now);
+    });
   }
   referral_summary summary(const std::string& who) {
     return must(reading(db, [&](transaction& tx) { return summarise_referrals(tx, {who}); }));
@@ -153,6 +155,32 @@ TEST_F(Referrals, AreRewardedOnce) {
   EXPECT_EQ(balance("ann"), 50);
 }
 
+TEST_F(Referrals, AreCancelledWhileThePaymentIsBackAndLoseOnlyWhatIsUnused) {
+  must(try_record("bob", code("ann")));
+  must(pay(db, "bob"));
+  must(writing(db, [&](transaction& tx) { return use_credits(tx, {"ann"}, "job:1", 20, now); }));
+  auto reconsider = [&](bool returned) {
+    must(writing(db, [&](transaction& tx) {
+      return reconsider_referral(tx, "checkout:bob", returned, now);
+    }));
+  };
+
+  for (int twice = 0; twice < 2; ++twice) reconsider(true);
+  EXPECT_EQ(balance("ann"), 0);
+  EXPECT_EQ(summary("ann").cancelled, 1);
+  EXPECT_EQ(summary("ann").tenths, 0);
+
+  must(pay(db, "bob")); // told again of what is back
+  EXPECT_EQ(summary("ann").cancelled, 1);
+
+  for (int twice = 0; twice < 2; ++twice) reconsider(false);
+  EXPECT_EQ(balance("ann"), 30);
+  EXPECT_EQ(summary("ann").verified, 1);
+  EXPECT_EQ(summary("ann").tenths, 50);
+  EXPECT_EQ(where.query("SELECT string_agg(title, ',' ORDER BY title) FROM notifications"),
+            "Referral cancelled,Referral verified");
+}
+
 TEST_F(Referrals, AreRewardedOnceByManyPaymentsAtOnceAlsoOfPeopleWhoReferredEachOther) {
   must(try_record("bob", code("ann")));
   must(try_record("ann", code("bob")));
@@ -184,7 +212,7 @@ TEST_F(Referrals, AreEitherRewardedOrRefusedWhenThePaymentComesAtTheSameTime) {
       }
       must(writing(own, [&](transaction& tx) -> result<done> {
         must(grant_credits(tx, {who}, {"checkout:" + who, 1'000, {}, now}, now));
-        return reward_referral(tx, {who}, 50, now);
+        return reward_referral(tx, {who}, "checkout:" + who, 50, now);
       }));
     });
     EXPECT_EQ(
