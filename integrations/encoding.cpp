@@ -3,7 +3,7 @@
 #include "integrations/tokens.hpp"
 
 #include <algorithm>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <sodium.h>
 #include <stdexcept>
 
@@ -72,8 +72,11 @@ std::optional<std::string> from_hex(std::string_view text) {
 }
 
 std::string sha256(std::string_view text) {
-  std::string out(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(bytes_of(text), text.size(), bytes_of(out));
+  // Looked up once: OpenSSL 3 takes longer to find the algorithm than to hash a token.
+  static const auto* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  std::string out(32, '\0');
+  if (EVP_Digest(text.data(), text.size(), bytes_of(out), nullptr, algorithm, nullptr) != 1)
+    throw std::runtime_error{"cannot compute SHA-256"};
   return out;
 }
 

@@ -6,9 +6,9 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <unordered_set>
 
 namespace binnacle::json {
 namespace {
@@ -32,9 +32,13 @@ public:
     names_.emplace_back();
     return true;
   }
-  bool on_object_end(std::size_t, error_code&) {
+  bool on_object_end(std::size_t, error_code& error) {
+    auto& mine = names_.back();
+    std::ranges::sort(mine);
+    auto twice = std::ranges::adjacent_find(mine) != mine.end();
     names_.pop_back();
-    return true;
+    if (twice) error = boost::system::errc::make_error_code(boost::system::errc::invalid_argument);
+    return !twice;
   }
   bool on_string_part(text, std::size_t, error_code&) { return true; }
   bool on_string(text, std::size_t, error_code&) { return true; }
@@ -42,12 +46,9 @@ public:
     name_.append(part.data(), part.size());
     return true;
   }
-  bool on_key(text part, std::size_t, error_code& error) {
+  bool on_key(text part, std::size_t, error_code&) {
     name_.append(part.data(), part.size());
-    if (!names_.back().insert(std::exchange(name_, {})).second) {
-      error = boost::system::errc::make_error_code(boost::system::errc::invalid_argument);
-      return false;
-    }
+    names_.back().push_back(std::exchange(name_, {}));
     return true;
   }
   bool on_number_part(text, error_code&) { return true; }
@@ -60,7 +61,7 @@ public:
   bool on_comment(text, error_code&) { return true; }
 
 private:
-  std::vector<std::unordered_set<std::string>> names_{};
+  std::vector<std::vector<std::string>> names_{}; // of each object that is open
   std::string name_{};
 };
 
