@@ -14,8 +14,8 @@ prometheus::Gauge& open_streams() {
 
 std::string to_event(std::string_view id, std::string_view name, std::string_view data) {
   std::string out;
-  out.append("id: ").append(id);
-  out.append("\nevent: ").append(name);
+  if (!id.empty()) out.append("id: ").append(id).append("\n");
+  out.append("event: ").append(name);
   out.append("\ndata: ").append(data).append("\n\n");
   return out;
 }

@@ -17,7 +17,8 @@
 
 namespace binnacle {
 
-/// One event: "id: …", "event: …", "data: …" and an empty line. None of the texts has a line end.
+/// One event: "id: …" unless it is empty (then the client keeps the last one), "event: …",
+/// "data: …" and an empty line. None of the texts has a line end.
 std::string to_event(std::string_view id, std::string_view name, std::string_view data);
 
 class event_stream {

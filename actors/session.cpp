@@ -512,23 +512,23 @@ struct session_state : actor_scope<session_actor::base> {
     auto since = ears->number_in(given);
     for (std::size_t i = 0; i < topics && !given.empty(); ++i)
       if (!since || ears->changed[i] > *since)
-        tell(*out.stream, static_cast<persistence::topic>(i));
+        tell(*out.stream, static_cast<persistence::topic>(i), {}); // it may be cut off in between
     out.stream->push(to_event(ears->id(), "ready", "{}"));
     out.stream->session = session_actor{self()};
     ears->listeners.push_back(out.stream);
     return out;
   }
 
-  void tell(event_stream& to, persistence::topic what) const {
+  void tell(event_stream& to, persistence::topic what, std::string_view id) const {
     // Clusters are the administrators' business.
     if (what == persistence::topic::clusters && !(known && known->who.is_admin)) return;
-    to.push(to_event(ears->id(), persistence::name_of(what), "{}"));
+    to.push(to_event(id, persistence::name_of(what), "{}"));
   }
 
   /// Remembers it too, for who comes back.
   void tell_listeners(persistence::topic what) {
     ears->changed[static_cast<std::size_t>(what)] = ++ears->last;
-    for (auto& each : ears->present()) tell(*each, what);
+    for (auto& each : ears->present()) tell(*each, what, ears->id());
   }
 
   /// Whoever listens with a credential that is no longer good is hung up on.

@@ -122,6 +122,8 @@ describe('listeners', { timeout: 600_000 }, () => {
     witness.close();
     const again = await listen(service, ada, { lastEventId: id });
     await hears(again, ['usage', 'prices', 'ready']);
+    assert.deepEqual(again.events.slice(0, 2).map((e) => e.id), [undefined, undefined],
+      'who is cut off before the end is told again');
     const last = again.events.at(-1).id;
     again.close();
     const third = await listen(service, ada, { lastEventId: last });
