@@ -353,6 +353,28 @@ test('a logout ends the session, here and at the provider', async () => {
   assert.ok((await fetch(url, { redirect: 'manual' })).status < 400);
 });
 
+test('a logout ends every login that the browser holds', async () => {
+  const { browser } = await loggedIn('twofold');
+  await service.user('twofold-local');
+  expect(await browser.call('POST', '/api/auth/login',
+    { body: { username: 'twofold-local', password: 'correct horse battery' } }), 200);
+  const { cookie } = browser;
+  expect(await service.call('GET', '/api/auth/me', { cookie }), 200);
+  expect(await browser.call('GET', '/api/auth/logout'), 302);
+  assert.deepEqual([browser.jar.appSession, browser.jar.session], [undefined, undefined]);
+  expect(await service.call('GET', '/api/usage', { cookie }), 401);
+  expect(await service.call('GET', '/api/auth/me', { cookie }), 401);
+});
+
+test('a look with HEAD neither uses a login up nor ends one', async () => {
+  const { browser } = await loggedIn('looker');
+  const before = service.sql('SELECT count(*) FROM sessions');
+  assert.equal((await browser.call('HEAD', '/api/auth/callback?code=x&state=y')).status, 204);
+  assert.equal((await browser.call('HEAD', '/api/auth/logout')).status, 204);
+  assert.deepEqual(service.sql('SELECT count(*) FROM sessions'), before);
+  expect(await usage(browser), 200);
+});
+
 test('whoever is not logged in may log out', async () => {
   expect(await service.call('GET', '/api/auth/logout?returnTo=//evil.example'), 302);
 });

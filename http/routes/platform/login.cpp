@@ -9,6 +9,7 @@
 #include "integrations/hubspot.hpp"
 #include "integrations/oidc.hpp"
 
+#include <array>
 #include <caf/typed_event_based_actor.hpp>
 
 namespace binnacle::http {
@@ -65,6 +66,14 @@ task<result<response>> send_to_provider(context& ctx, bool sign_up) {
   co_return out;
 }
 
+/// A look with HEAD must neither use a login up nor end one (RFC 9110 §9.2.1).
+response nothing_done() {
+  response out;
+  out.status = 204;
+  out.cache = caching::no_store;
+  return out;
+}
+
 /// Where the provider ends its own session, if it has such a place and tells us of it.
 task<std::string> after_logout(context& ctx, std::string ours) {
   const auto& is = ctx.app.config.identity;
@@ -86,6 +95,7 @@ task<result<response>> get_signup(context& ctx) { return send_to_provider(ctx, t
 
 task<result<response>> get_callback(context& ctx) {
   if (!ctx.app.config.identity.provider_logins()) co_return no_provider(ctx);
+  if (ctx.req.verb == method::head) co_return nothing_done();
   login_return back;
   back.sealed = ctx.req.cookie(pending_cookie);
   back.state = ctx.req.parameter("state").value_or("");
@@ -107,14 +117,20 @@ task<result<response>> get_callback(context& ctx) {
 }
 
 task<result<response>> get_logout(context& ctx) {
-  secret token{std::string{session_cookie_of(ctx.req, platform)}};
-  auto ended = co_await log_out(ctx, std::move(token));
-  if (!ended) co_return ended.error();
+  if (ctx.req.verb == method::head) co_return nothing_done();
+  // A browser may hold a login through the provider and one of a local account.
+  const std::array logins{platform.session_cookie, platform.other_session_cookies.front()};
+  for (auto name : logins) {
+    secret token{std::string{ctx.req.cookie(name)}};
+    auto ended = co_await log_out(ctx, std::move(token));
+    if (!ended) co_return ended.error();
+  }
   auto back = sanitize_return_to(ctx.req.parameter("returnTo").value_or(""));
   auto ours = page(ctx, back);
   auto out = redirect(co_await after_logout(ctx, std::move(ours)));
-  set(ctx, out, platform.session_cookie, {}, seconds{0});
-  if (!ctx.req.cookie("session").empty()) set(ctx, out, "session", {}, seconds{0});
+  for (auto name : logins)
+    if (name == platform.session_cookie || !ctx.req.cookie(name).empty())
+      set(ctx, out, name, {}, seconds{0});
   co_return out;
 }
 
