@@ -83,6 +83,13 @@ public:
     return compute_call<value>{scope_, app.compute, patience(),
                                std::function<value()>{std::move(f)}};
   }
+  /// The same on the worker for pictures: they take long, and passwords must not wait for them.
+  template <class F>
+  auto draw(F f) {
+    using value = std::invoke_result_t<F>;
+    return compute_call<value>{scope_, app.pictures, patience(),
+                               std::function<value()>{std::move(f)}};
+  }
   /// Calls of the object store, on one of its workers: f(store, deadline) -> result<T>. `f` must
   /// not touch this context.
   template <class F>

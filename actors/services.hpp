@@ -36,9 +36,10 @@ struct services {
   front_end_actor front_end{};
   identity_actor identity{};
   window_keeper_actor window_keeper{};
-  pool_actor storage{}; // blocking jobs with a database connection
-  pool_actor compute{}; // blocking jobs without one: password hashes, signatures
-  pool_actor objects{}; // blocking jobs with the object store
+  pool_actor storage{};  // blocking jobs with a database connection
+  pool_actor compute{};  // blocking jobs without one: password hashes, signatures
+  pool_actor pictures{}; // likewise: pictures to decode, one at a time
+  pool_actor objects{};  // blocking jobs with the object store
   std::shared_ptr<integrations::object_store> object_store{}; // used by those jobs
   std::shared_ptr<integrations::object_cache> object_cache{}; // what it was asked for last
   usage_collector_actor usage_collector{};

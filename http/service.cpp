@@ -140,6 +140,13 @@ struct service::implementation {
       pool.queue = 256;
       return spawn_worker_pool(s, std::move(pool));
     });
+    app.pictures = keep_alive<pool_actor>("pictures", [&s] {
+      pool_config pool;
+      pool.name = "pictures";
+      pool.workers = 1;
+      pool.queue = 16;
+      return spawn_worker_pool(s, std::move(pool));
+    });
     app.objects =
         keep_alive<pool_actor>("objects", [&s, &a] { return spawn_object_workers(s, a); });
     app.window_keeper = keep_alive<window_keeper_actor>(

@@ -21,9 +21,9 @@ namespace {
 using steady = std::chrono::steady_clock;
 using namespace std::string_view_literals;
 
-constexpr std::chrono::seconds longest_decoding{5};
+constexpr std::chrono::seconds longest_decoding{3};
 constexpr long most_jpeg_memory = 160'000'000; // a progressive one is kept whole, in coefficients
-constexpr int most_jpeg_scans = 100;           // ordinary files have about ten
+constexpr int most_jpeg_scans = 32;            // ordinary files have about ten
 constexpr float quality = 82;
 
 fault no_picture() { return {errc::bad_request, "Invalid file type", {}, {}}; }

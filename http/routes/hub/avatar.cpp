@@ -109,7 +109,7 @@ task<result<response>> post_user_avatar(context& ctx) {
   // Of its own: the request may be over before the worker gets to it.
   auto bytes = std::make_shared<const std::string>(*file);
   auto normalise = [bytes] { return integrations::normalise_avatar(*bytes); };
-  auto picture = co_await ctx.compute(normalise);
+  auto picture = co_await ctx.draw(normalise);
   if (!picture) co_return picture.error();
   auto replacing = replace_avatar(ctx, std::move(*picture));
   auto image = co_await std::move(replacing);
@@ -117,7 +117,7 @@ task<result<response>> post_user_avatar(context& ctx) {
     auto why = image.error();
     auto entry = audit_of(ctx, "avatar_update_error", {{"error", describe(why.code).name}});
     co_await ctx.settle(persistence::write_audit, entry, ctx.now());
-    if (why.code == errc::upstream_failed || why.code == errc::internal) {
+    if (describe(why.code).status >= 500 && why.code != errc::overloaded) { // hub.md §6
       why.code = errc::internal;
       why.text = "Fehler beim Hochladen: Der Speicher hat die Datei nicht angenommen";
     }

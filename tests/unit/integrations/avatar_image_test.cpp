@@ -80,6 +80,7 @@ struct jpeg_options {
   int orientation = 1;
   bool big_endian = true;
   bool progressive = false;
+  int frequency_scans = 0; // if any: progressive, with one scan for each of the first frequencies
   J_COLOR_SPACE space = JCS_RGB;
 };
 std::string jpeg(image what, jpeg_options options = {}) {
@@ -98,6 +99,12 @@ std::string jpeg(image what, jpeg_options options = {}) {
   c.in_color_space = options.space;
   jpeg_set_defaults(&c);
   if (options.progressive) jpeg_simple_progression(&c);
+  std::vector<jpeg_scan_info> scans{{3, {0, 1, 2, 0}, 0, 0, 0, 0}};
+  for (int k = 1; k <= options.frequency_scans; ++k) scans.push_back({1, {0, 0, 0, 0}, k, k, 0, 0});
+  if (options.frequency_scans > 0) {
+    c.scan_info = scans.data();
+    c.num_scans = static_cast<int>(scans.size());
+  }
   jpeg_start_compress(&c, TRUE);
   if (options.orientation != 1) {
     auto block = exif(options.orientation, options.big_endian);
@@ -362,6 +369,11 @@ TEST(AvatarImage, RefusesABombBeforeItTakesMemoryOrTime) {
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 64 * 1'024);
   EXPECT_EQ(refusal(png_head(0x7FFFFFFF, 1)), "The picture has too many pixels");
   EXPECT_EQ(refusal(png_head(5'001, 5'000)), "The picture has too many pixels");
+}
+
+TEST(AvatarImage, RefusesAJpegOfTooManyScansEachOfWhichCostsAPass) {
+  EXPECT_EQ(refusal(jpeg({64, 64}, {.frequency_scans = 20})), "accepted");
+  EXPECT_EQ(refusal(jpeg({64, 64}, {.frequency_scans = 60})), "The picture is damaged");
 }
 
 TEST(AvatarImage, SurvivesAnyDamage) {
