@@ -160,7 +160,7 @@ std::optional<fault> check_access(const exchange& x, const persistence::user* ca
 
 std::optional<fault> check_csrf(const exchange& x, const settings& config) {
   if (!is_unsafe(x.req.verb)) return {};
-  switch (x.matched->csrf) {
+  switch (x.method_known ? x.matched->csrf : x.matched->face->csrf_before_method) {
   case csrf::none:
     return {};
   case csrf::origin:

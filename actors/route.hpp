@@ -84,6 +84,8 @@ struct surface {
   std::array<check, 3> order{};
   /// An error in this surface's dialect.
   response (*render)(const fault& f, const exchange& x) = nullptr;
+  /// What an unsafe method that a path does not have must prove before it is told so (405).
+  enum csrf csrf_before_method = csrf::none;
   /// True where access is checked before the method (401 or 403 before 405) on admin routes.
   bool admin_before_method = false;
   /// The cookie that names a login session here; empty: none.

@@ -44,8 +44,9 @@ constexpr std::array translations{
     translation{"Account has been deleted", "Das Konto wurde gelöscht"},
     translation{"Billing is managed by the account owner",
                 "Die Abrechnung verwaltet der Inhaber des Kontos"},
-    translation{"A subscription is active: change or cancel it in the billing portal",
-                "Es läuft bereits ein Abonnement: Bitte ändern oder kündigen Sie es im Kundenportal"},
+    translation{
+        "A subscription is active: change or cancel it in the billing portal",
+        "Es läuft bereits ein Abonnement: Bitte ändern oder kündigen Sie es im Kundenportal"},
     translation{"There are too many projects", "Es gibt zu viele Projekte"},
     translation{"There are too many tasks", "Es gibt zu viele Aufgaben"},
     translation{"Unknown referral code", "Unbekannter Empfehlungscode"},
@@ -118,6 +119,7 @@ response render(const fault& f, const exchange& x) {
 const surface hub{.name = "hub",
                   .order = {check::csrf, check::limit, check::authentication},
                   .render = render,
+                  .csrf_before_method = csrf::origin, // hub.md §1
                   .session_cookie = "__Host-session",
                   .other_session_cookies = {"session_id", "session"}};
 
