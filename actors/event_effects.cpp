@@ -9,17 +9,11 @@
 #include "persistence/users.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 namespace binnacle {
 namespace {
 
 using persistence::transaction;
-
-std::string lower(std::string text) {
-  for (auto& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 bool is_over(std::string_view status) {
   return status == "canceled" || status == "incomplete_expired";
@@ -107,9 +101,9 @@ result<user_id> buyer_of(transaction& tx, const stripe::checkout_session& s) {
   auto named = existing(tx, user_of(s));
   if (!named || !named->empty()) return named;
   if (s.customer_email.empty()) return user_id{};
-  auto found = persistence::find_user_by_email(tx, lower(s.customer_email));
+  auto found = persistence::find_user_by_email(tx, s.customer_email);
   if (!found) return found.error();
-  return *found ? (*found)->id : user_id{};
+  return *found && !(*found)->email_claimed ? (*found)->id : user_id{};
 }
 
 result<done> apply_purchase(transaction& tx, const user_id& buyer,

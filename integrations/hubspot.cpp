@@ -1,6 +1,7 @@
 #include "integrations/hubspot.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/text.hpp"
 #include "integrations/stripe/form.hpp"
 
 #include <algorithm>
@@ -66,18 +67,11 @@ std::vector<std::string> ids_of(const bj::object& from) {
   return out;
 }
 
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
-
 /// "acme.com" of "https://www.acme.com/about"; empty for what is no host name.
 std::string host_of(std::string_view website) {
   if (auto scheme = website.find("://"); scheme != website.npos) website.remove_prefix(scheme + 3);
   website = website.substr(0, website.find_first_of("/?#:"));
-  auto out = lower_case(std::string{website});
+  auto out = lower_case(website);
   if (out.starts_with("www.")) out.erase(0, 4);
   auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';

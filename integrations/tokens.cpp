@@ -1,6 +1,7 @@
 #include "integrations/tokens.hpp"
 
 #include "config/base/json.hpp"
+#include "config/base/text.hpp"
 #include "integrations/encoding.hpp"
 #include "integrations/token_keys.hpp"
 
@@ -103,19 +104,6 @@ std::optional<std::string> problem_with_times(const bj::object& claims,
   return {};
 }
 
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
-
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
 /// Only what can be none for certain is refused: whether an address is there, its issuer knows.
 bool can_be_email(std::string_view text) {
   auto at = text.find('@');
@@ -179,7 +167,7 @@ result<token_claims> verify_token(std::string_view token, const issuer_settings&
   if (!is_for(parts->claims, issuer.audience)) return refused("wrong audience");
   if (auto problem = problem_with_times(parts->claims, issuer, now, leeway))
     return refused(std::move(*problem));
-  if (claims.subject.empty() || characters(claims.subject) > longest_subject)
+  if (claims.subject.empty() || characters_of(claims.subject) > longest_subject)
     return refused("bad subject");
   return claims;
 }
@@ -199,7 +187,7 @@ result<token_claims> read_userinfo(std::string_view text) {
 seconds keys_lifetime(std::string_view cache_control) {
   constexpr seconds least{60}, most{24 * 3600}, usual{3600};
   constexpr std::string_view wanted = "max-age=";
-  auto text = lower_case(std::string{cache_control});
+  auto text = lower_case(cache_control);
   std::string_view rest{text};
   while (!rest.empty()) {
     auto comma = rest.find(',');

@@ -119,7 +119,7 @@ constexpr std::array by_user_at{
       WHERE user_id = ANY ($1::text[])
     )sql"},
     statement{"erase_users", R"sql(
-      UPDATE users SET username = NULL, email = NULL, name = '', password_hash = NULL,
+      UPDATE users SET username = NULL, email = NULL, email_claimed = false, name = '', password_hash = NULL,
         session_version = session_version + 1, is_admin = false, status = 'deleted', image = NULL,
         registration_ip = '', metadata = '{}', updated_at = $2
       WHERE id = ANY ($1::text[])

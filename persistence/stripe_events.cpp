@@ -1,5 +1,6 @@
 #include "persistence/stripe_events.hpp"
 
+#include "config/base/text.hpp"
 #include "persistence/holding.hpp"
 
 namespace binnacle::persistence {
@@ -118,17 +119,17 @@ result<done> fail_stripe_event(transaction& tx, const held_stripe_event& e, cons
 
 constexpr statement shelve_event{"shelve_stripe_event", R"sql(
   UPDATE stripe_events
-  SET state = 'unresolved', holder = NULL, awaited_email = lower($4), last_error = NULL
+  SET state = 'unresolved', holder = NULL, awaited_email = $4, last_error = NULL
   WHERE id = $1 AND holder = $2 AND attempts = $3
 )sql"};
 result<done> shelve_stripe_event(transaction& tx, const held_stripe_event& e,
                                  const std::string& email) {
-  return still_held(exec(tx, shelve_event, e.id, e.holder, e.attempt, email));
+  return still_held(exec(tx, shelve_event, e.id, e.holder, e.attempt, lower_case(email)));
 }
 
 constexpr statement unshelve_events{"unshelve_stripe_events", R"sql(
   UPDATE stripe_events e SET state = 'waiting', awaited_email = NULL, next_attempt_at = $1
-  FROM users u WHERE e.awaited_email = u.email
+  FROM users u WHERE e.awaited_email = u.email AND NOT u.email_claimed
 )sql"};
 result<std::int64_t> unshelve_stripe_events(transaction& tx, time_point now) {
   return static_cast<std::int64_t>(exec(tx, unshelve_events, now).affected_rows());

@@ -1,5 +1,6 @@
 #include "persistence/users.hpp"
 
+#include "config/base/text.hpp"
 #include "persistence/billing_accounts.hpp"
 #include "persistence/sql.hpp"
 #include "persistence/users_rows.hpp"
@@ -21,6 +22,7 @@ user user_of(const pqxx::row& row, int at) {
       .prepaid_enabled = truth_of(row[at + 10]),
       .created_at = time_of(row[at + 11]),
       .plan = text_of(row[at + 12]),
+      .email_claimed = truth_of(row[at + 13]),
   };
 }
 
@@ -45,9 +47,9 @@ result<std::optional<user>> find_user_by_username(transaction& tx, const std::st
 }
 
 constexpr statement user_by_email{"find_user_by_email",
-                                  "SELECT " USER_COLUMNS " FROM users u WHERE u.email = lower($1)"};
+                                  "SELECT " USER_COLUMNS " FROM users u WHERE u.email = $1"};
 result<std::optional<user>> find_user_by_email(transaction& tx, const std::string& email) {
-  return first_user(exec(tx, user_by_email, email));
+  return first_user(exec(tx, user_by_email, lower_case(email)));
 }
 
 constexpr statement users_exist{"any_user", "SELECT EXISTS (SELECT FROM users)"};
@@ -56,7 +58,7 @@ result<bool> any_user(transaction& tx) { return truth_of(exec(tx, users_exist)[0
 constexpr statement add_user{"insert_user", R"sql(
   INSERT INTO users (id, username, email, name, password_hash, session_version, is_admin, status,
                      account_owner_id, billing_mode, feature_flags, created_at, updated_at)
-  VALUES ($1, $2, lower($3), $4, $5, $6, $7, $8, $9, $10,
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
           jsonb_build_object('prepaid_enabled', $11::boolean), $12, $12)
 )sql"};
 result<done> insert_user(transaction& tx, const user& u) {
@@ -67,7 +69,7 @@ result<done> insert_user(transaction& tx, const user& u) {
           {"users_pkey", "id", "This user exists"},
       },
       [&] {
-        exec(tx, add_user, u.id, or_null(u.username), or_null(u.email), u.name,
+        exec(tx, add_user, u.id, or_null(u.username), or_null(lower_case(u.email)), u.name,
              or_null(u.password_hash), u.session_version, u.is_admin, u.status,
              or_null(u.account_owner), or_null(u.billing_mode), u.prepaid_enabled, u.created_at);
       });

@@ -27,6 +27,7 @@ struct user {
   time_point created_at{};
   std::string plan =
       "free"; // free, pro, premium, enterprise; set_plan (billing_accounts.hpp) changes it
+  bool email_claimed = false; // nobody vouches that the address is theirs
 };
 
 /// Of one user at a time; a further login ends the oldest.
@@ -53,14 +54,15 @@ result<done> insert_user(transaction&, const user&);
 result<done> insert_first_admin(transaction&, const user&);
 
 /// The user of a verified token subject. First sight links by verified email only: to the user
-/// with that email, else to a new user. Race-free (two first requests give one user).
+/// with that email, else to a new user. One who had only claimed it loses it then, and keeps the
+/// rest. Race-free (two first requests give one user).
 struct external_identity {
   std::string issuer{};
   std::string subject{};
   std::string email{}; // lower case; empty: none
   bool email_verified = false;
   std::string name{};
-  bool keep_email_if_free = false; // also unverified, unless somebody has it; it links to nobody
+  bool keep_email_if_free = false; // also unverified, as claimed, unless somebody has it
 };
 result<user_id> resolve_identity(transaction&, const external_identity&, const user_id& fresh_id,
                                  time_point now);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cctype>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,10 +15,24 @@ inline std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+/// A to Z only, whatever the locale; what PostgreSQL calls lower(… COLLATE "C").
 inline std::string lower_case(std::string_view text) {
   std::string out{text};
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::ranges::transform(out, out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  });
   return out;
+}
+
+/// Code points; `utf8` is valid.
+inline std::size_t characters_of(std::string_view utf8) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+inline bool has_control_characters(std::string_view text) {
+  return std::ranges::any_of(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
 /// A plain address in ASCII, "local@domain": at most 254 characters, 64 before the @, without

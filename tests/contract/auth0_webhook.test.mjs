@@ -40,6 +40,20 @@ test('the same report again changes nothing; a later one has the count of Auth0'
   assert.equal((await stripe.all('customers')).filter(({ email }) => email === 'again@example.com').length, 1);
 });
 
+test('an address that was only claimed goes to who proves it', async () => {
+  expect(await tell(login('squatter', { email: 'ceo@example.com' })), 200);
+  assert.equal(user('squatter')[0][0], 'ceo@example.com');
+  expect(await tell(login('ceo', { email_verified: true })), 200);
+  assert.equal(user('ceo')[0][0], 'ceo@example.com');
+  assert.equal(user('squatter')[0][0], '');
+  assert.notEqual(idOf('ceo'), idOf('squatter'));
+});
+
+test('an address beyond ASCII lets its owner in', async () => {
+  expect(await tell(login('ü', { email: 'Ünal@EXAMPLE.com' })), 200, { success: true });
+  assert.equal(user('ü')[0][0], 'Ünal@example.com');
+});
+
 test('many reports of a new user at once make one user and one customer', async () => {
   const answers = await Promise.all(Array.from({ length: 10 }, () => tell(login('crowd'))));
   for (const answer of answers) expect(answer, 200, { success: true });

@@ -184,6 +184,47 @@ TEST_F(Users, AreNeitherLinkedNorNamedByAnUnverifiedAddress) {
   EXPECT_NE(squatter, bob);
 }
 
+TEST_F(Users, LoseAnAddressTheyOnlyClaimedToWhoProvesIt) {
+  auto squatter =
+      must(resolve({"https://one", "1", "ada@example.org", false, "Eve", true}, "usr_1"));
+  EXPECT_EQ(find("usr_1")->email, "ada@example.org");
+  EXPECT_TRUE(find("usr_1")->email_claimed);
+
+  auto ada = must(resolve({"https://one", "2", "ada@example.org", true, "Ada"}, "usr_2"));
+
+  EXPECT_NE(ada, squatter);
+  EXPECT_EQ(find("usr_2")->email, "ada@example.org");
+  EXPECT_EQ(find("usr_1")->email, "");
+  EXPECT_EQ(find("usr_1")->name, "Eve");
+  EXPECT_EQ(must(resolve({"https://two", "1", "ada@example.org", true, {}}, "usr_3")), ada);
+}
+
+TEST_F(Users, KeepAnAddressThatTheyClaimedAndThenProve) {
+  auto claimed = must(resolve({"https://one", "1", "ada@example.org", false, {}, true}, "usr_1"));
+  auto proven = must(resolve({"https://one", "1", "ada@example.org", true, {}}, "usr_2"));
+
+  EXPECT_EQ(proven, claimed);
+  EXPECT_FALSE(find("usr_1")->email_claimed);
+  EXPECT_EQ(must(resolve({"https://two", "1", "ada@example.org", true, {}}, "usr_3")), claimed);
+}
+
+TEST_F(Users, ClaimNoAddressThatSomebodyHas) {
+  must(resolve({"https://one", "1", "ada@example.org", false, {}, true}, "usr_1"));
+  must(resolve({"https://one", "2", "ada@example.org", false, {}, true}, "usr_2"));
+
+  EXPECT_EQ(find("usr_1")->email, "ada@example.org");
+  EXPECT_EQ(find("usr_2")->email, "");
+}
+
+TEST_F(Users, MayHaveAddressesBeyondAscii) {
+  must(resolve({"https://one", "1", "\u00DCnal@example.org", true, {}}, "usr_1"));
+
+  EXPECT_EQ(find("usr_1")->email, "\u00DCnal@example.org");
+  EXPECT_EQ(
+      insert({.id = {"a"}, .email = "\u00DCNAL@example.org", .created_at = now}).error().field,
+      "email");
+}
+
 TEST_F(Users, AreCreatedOnceByRacingFirstRequests) {
   for (int round = 0; round < 5; ++round) {
     auto subject = "subject-" + std::to_string(round);
