@@ -44,9 +44,13 @@ mail_draft confirmation_mail(const newsletter_wish& wish, const std::string& tok
 result<bool> store_wish(transaction& tx, const persistence::newsletter_request& request,
                         const persistence::queued_mail& mail) {
   auto now = request.created_at;
-  auto stored =
-      persistence::insert_newsletter_request(tx, request, now - hours{1}, most_confirmations);
-  if (!stored || !*stored) return stored;
+  if (auto alone = persistence::lock_newsletter_address(tx, request.email); !alone)
+    return alone.error();
+  // Of mails, not of requests: ending a subscription ends those, and anybody may end one.
+  auto lately = persistence::count_mails_to(tx, mail.recipient, mail.kind, now - hours{1});
+  if (!lately) return lately.error();
+  if (*lately >= most_confirmations) return false;
+  if (auto kept = persistence::insert_newsletter_request(tx, request); !kept) return kept.error();
   return persistence::queue_mail(tx, mail, now);
 }
 

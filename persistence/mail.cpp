@@ -18,6 +18,14 @@ result<bool> queue_mail(transaction& tx, const queued_mail& m, time_point now) {
 
 // -- sending them --------------------------------------------------------------------------------
 
+constexpr statement mails_to{"count_mails_to", R"sql(
+  SELECT count(*) FROM mail_outbox WHERE recipient = $1 AND kind = $2 AND queued_at > $3
+)sql"};
+result<std::int64_t> count_mails_to(transaction& tx, const std::string& recipient,
+                                    const std::string& kind, time_point since) {
+  return integer_of(exec(tx, mails_to, recipient, kind, since)[0][0]);
+}
+
 constexpr statement take_mail{"hold_mail", R"sql(
   WITH due AS MATERIALIZED (
     SELECT seq FROM mail_outbox

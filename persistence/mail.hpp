@@ -32,6 +32,10 @@ struct queued_mail {
 /// Stores the mail unless there is one for its cause; true when there was none.
 result<bool> queue_mail(transaction&, const queued_mail&, time_point now);
 
+/// Mails of that kind to that address since then, whatever became of them.
+result<std::int64_t> count_mails_to(transaction&, const std::string& recipient,
+                                    const std::string& kind, time_point since);
+
 /// A mail that a node is about to send. Whoever has it must finish, postpone or fail it; after its
 /// lease it is given to somebody else, and those three are refused (conflict).
 struct held_mail {

@@ -20,9 +20,10 @@ struct newsletter_request {
   time_point expires_at{};
 };
 
-/// Stores it, unless `most` for the same address are there since `since`; whether it was stored.
-result<bool> insert_newsletter_request(transaction&, const newsletter_request&, time_point since,
-                                       std::int64_t most);
+/// Whoever else asks for the same address waits until this transaction is over. In a statement of
+/// its own: the next one sees what the previous holder committed.
+result<done> lock_newsletter_address(transaction&, const std::string& email);
+result<done> insert_newsletter_request(transaction&, const newsletter_request&);
 
 /// What a token stands for; whoever else wants to use it waits.
 result<std::optional<newsletter_request>> lock_newsletter_request(transaction&,

@@ -54,11 +54,13 @@ test('a token is stored as its digest', async () => {
 test('what is wrong with a request is said as the hub does', async () => {
   for (const [body, field] of [[{}, 'email'], [wish('nobody'), 'email'], [{ email: 'a@example.com' }, 'consent'],
     [{ email: 'a@example.com', consent: false }, 'consent'], [{ email: 'a@example.com', consent: 'true' }, 'consent'],
-    [wish('a@example.com', { firstName: ' ' }), 'firstName'], [wish('a@example.com', { source: 'x'.repeat(101) }), 'source']]) {
+    [wish('a@example.com', { firstName: ' ' }), 'firstName'], [wish('a@example.com', { source: 'x'.repeat(101) }), 'source'],
+    [wish('a@example.com', { firstName: 'You won!\n\nClick' }), 'firstName'], [wish('a@example.com', { firstName: 'at https://evil.example' }), 'firstName']]) {
     const { error } = expect(await send(SUBSCRIBE, body), 400).json;
     assert.deepEqual([error.type, error.message], ['validation_error', 'Invalid JSON body'], JSON.stringify(body));
     assert.deepEqual(Object.keys(error.details.details.fieldErrors), [field]);
   }
+  expect(await send(SUBSCRIBE, wish('wide@example.com', { source: 'ä'.repeat(100) })), 200);
   assert.equal(expect(await send(SUBSCRIBE, '['), 400).json.error.message, 'Invalid JSON body');
   assert.equal(expect(await service.call('GET', SUBSCRIBE), 405).headers.allow.includes('POST'), true);
 });
@@ -88,7 +90,10 @@ test('ten requests a minute from one address', async () => {
 
 test('nobody is sent more than three confirmations an hour, and nobody is told', async () => {
   const answers = [];
-  for (let i = 0; i < 5; i += 1) answers.push(expect(await send(SUBSCRIBE, wish('victim@example.com')), 200).text);
+  for (let i = 0; i < 5; i += 1) {
+    answers.push(expect(await send(SUBSCRIBE, wish('victim@example.com')), 200).text);
+    if (i % 2) expect(await send(END, { email: 'victim@example.com' }), 200); // anybody may
+  }
   assert.equal(new Set(answers).size, 1);
   await post.mailTo('victim@example.com', 3);
   expect(await send(SUBSCRIBE, wish('after@example.com')), 200);

@@ -18,13 +18,16 @@ std::string read_email(json_fields& body) {
   return out;
 }
 
-/// 1 to 100 characters, if it is given.
+/// One line of 1 to 100 characters, if it is given. It is shown in a mail that somebody else may
+/// get: no link of a stranger's.
 std::string read_text(json_fields& body, const char* name, std::string otherwise) {
   auto given = body.maybe_text(name);
   if (!given) return otherwise;
   auto out = std::string{trimmed(*given)};
-  if (out.empty() || out.size() > longest_text)
+  if (out.empty() || characters_of(out) > longest_text)
     body.note(bad_field(name, std::string{name} + " must have 1 to 100 characters"));
+  if (has_control_characters(out) || out.find("://") != out.npos)
+    body.note(bad_field(name, std::string{name} + " must be one line of text without links"));
   return out;
 }
 
