@@ -1,5 +1,7 @@
 #include "actors/exchange.hpp"
 
+#include "config/base/utf8.hpp"
+
 namespace binnacle {
 namespace {
 
@@ -52,6 +54,12 @@ std::optional<std::string> request::parameter(std::string_view name) const {
   return {};
 }
 
+bool request::has_clean_query() const {
+  if (query.empty()) return true;
+  auto decoded = percent_decode(query, true);
+  return decoded && is_utf8(*decoded);
+}
+
 std::string_view request::cookie(std::string_view name) const {
   auto rest = at(field::cookie);
   while (!rest.empty()) {
@@ -84,7 +92,7 @@ void exchange::reset() {
   req.fields.fill({});
   matched = nullptr;
   method_known = true;
-  path_clean = true;
+  target_clean = true;
   presented.reset();
   credential_rejected = false;
   link.reset();

@@ -81,6 +81,8 @@ struct request {
   bool has(field f) const { return at(f).data() != nullptr; }
   /// The decoded value of the first `name=` in the query; nothing when absent.
   std::optional<std::string> parameter(std::string_view name) const;
+  /// The query decodes to UTF-8 without NUL.
+  bool has_clean_query() const;
   /// The value of a cookie; empty when absent.
   std::string_view cookie(std::string_view name) const;
 };
@@ -165,7 +167,7 @@ public:
   request req{};
   const route* matched = nullptr;
   bool method_known = true; // false: the path exists, the method does not: 405
-  bool path_clean = true;   // false: a path parameter is none: 400, once access is clear
+  bool target_clean = true; // false: path or query is no text: 400, once access is clear
   time_point received{};
   std::string id{};                              // X-Request-Id
   std::string traceparent{};                     // to pass on; made here when the client sent none

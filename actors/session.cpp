@@ -269,7 +269,7 @@ struct session_state : actor_scope<session_actor::base> {
     }
     if (known) x.answered_for = known->who.id;
     if (!x.method_known) return refuse(x, {errc::method_not_allowed}, limit);
-    if (!x.path_clean) return refuse(x, {errc::bad_request, "Invalid path parameter"}, limit);
+    if (!x.target_clean) return refuse(x, {errc::bad_request, "Invalid path or query"}, limit);
     if (answer_from_cache(x, now, limit)) return;
     if (handling >= app->config.session.max_in_flight && !limits_forgeries_only(x.matched->who))
       return refuse(x, {errc::overloaded, "Too many requests at once"}, limit);

@@ -184,7 +184,7 @@ void connection::on_head() {
   auto found = shared_.routes.find(x_->req.verb, x_->req.path, x_->req.at(field::host));
   x_->matched = found.to;
   x_->method_known = found.what != match::outcome::wrong_method;
-  x_->path_clean = found.what != match::outcome::bad_parameter;
+  x_->target_clean = found.what != match::outcome::bad_parameter && x_->req.has_clean_query();
   x_->req.params = std::move(found.params);
   allow_ = std::move(found.allow);
   auto limit = static_cast<std::uint64_t>(limits_.max_body_bytes);

@@ -1,6 +1,7 @@
 #include "http/router.hpp"
 
-#include "config/base/json.hpp"
+#include "config/base/text.hpp"
+#include "config/base/utf8.hpp"
 #include "http/surfaces.hpp"
 
 #include <algorithm>
@@ -25,13 +26,8 @@ bool takes_rest(std::string_view segment) { return segment.ends_with("...}"); }
 
 bool is_clean_parameter(std::string_view text) {
   if (text.empty() || text.size() > 255) return false;
-  for (char c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '/' || c == '\\') return false;
-  // Replaced by U+FFFD when it is not UTF-8: written and compared, it differs then.
-  std::string written;
-  json::write_string(written, text);
-  return written.find("\xEF\xBF\xBD") == std::string::npos ||
-         text.find("\xEF\xBF\xBD") != text.npos;
+  return !has_control_characters(text) && text.find_first_of("/\\") == text.npos &&
+         is_utf8(text);
 }
 
 /// Paths of a surface that has no route of that name (yet): a 404 is in its dialect all the same.

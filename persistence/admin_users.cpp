@@ -1,6 +1,7 @@
 #include "persistence/admin_users.hpp"
 
 #include "persistence/sql.hpp"
+#include "persistence/users.hpp"
 
 namespace binnacle::persistence {
 namespace {
@@ -82,6 +83,11 @@ constexpr statement admin_projects{"admin_projects", R"sql(
 )sql"};
 result<admin_user_page> list_admin_users(transaction& tx, date since, const user_id& after,
                                          std::int64_t most) {
+  if (!after.empty()) {
+    auto there = find_user(tx, after);
+    if (!there) return there.error();
+    if (!*there) return bad_field("cursor", "cursor must be one that was given out");
+  }
   admin_user_page out;
   auto limit = most > 0 ? std::optional{most} : std::nullopt;
   array_param ids;

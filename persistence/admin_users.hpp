@@ -50,7 +50,7 @@ struct admin_user_page {
 
 /// At most `most` users (0: all) registered before the user `after` (empty: from the newest on),
 /// and what they used since that day, by the sums that are billed. Of everybody: for admins; in one
-/// snapshot.
+/// snapshot. bad_request with field "cursor": there is no user `after`.
 result<admin_user_page> list_admin_users(transaction&, date since, const user_id& after,
                                          std::int64_t most);
 

@@ -23,6 +23,15 @@ std::size_t sequence_length(std::string_view text) {
   return 0;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    auto length = sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string text_of_others(std::string_view text, std::size_t most) {
   constexpr std::string_view replacement = "\xEF\xBF\xBD";
   auto is_control = [](std::string_view c) {

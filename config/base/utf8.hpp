@@ -11,6 +11,8 @@ namespace binnacle {
 /// of the Unicode standard: no overlong forms, no surrogates, nothing past U+10FFFF.
 std::size_t sequence_length(std::string_view text);
 
+bool is_utf8(std::string_view text);
+
 /// What somebody else says, such as why they refused us, as it can be stored and shown: at most
 /// `most` bytes of whole characters in valid UTF-8 (U+FFFD for what is none), on one line: a blank
 /// for control characters that follow one another, none at either end. PostgreSQL refuses a row for

@@ -64,8 +64,8 @@ test('pages lead through everybody', async () => {
   const second = await list(`?limit=2&cursor=${first.nextCursor}`);
   assert.deepEqual(second.users.map(({ id }) => id), [subjectOf(admin)]);
   assert.equal(second.nextCursor, null);
-  for (const limit of ['0', '1001', 'x'])
-    expect(await service.call('GET', `/api/admin/users?limit=${limit}`, { token: admin }), 400);
+  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=usr_nobody', 'cursor=%ff', 'cursor=%'])
+    expect(await service.call('GET', `/api/admin/users?${query}`, { token: admin }), 400);
 });
 
 test('a user is put on a cluster by hand, and taken off again', async () => {

@@ -244,6 +244,17 @@ test('the hub answers 405 with the one method it means', async () => {
   assert.match(answer.headers.allow, /\bGET\b/);
 });
 
+test('what a browser did not mean is refused before the method is, at the hub', async () => {
+  for (const headers of [{}, { Origin: 'https://evil.example' }])
+    expect(await service.call('POST', '/api/csrf', { from: somewhere(), headers }), 403);
+});
+
+test('a query that is no text is a fault of the client\'s', async () => {
+  for (const query of ['x=%ff', '%c3=1', 'x=%', 'x=%zz', 'x=%00'])
+    expect(await service.call('GET', `/api/setup?${query}`, { from: somewhere() }), 400);
+  expect(await service.call('GET', '/api/setup?x=%c3%bc+%25', { from: somewhere() }), 200);
+});
+
 test('the Portuguese and German surfaces spell properly', async () => {
   const pt = expect(await service.call('GET', '/api/assinante/nothing', { from: somewhere() }), 404);
   assert.match(pt.text, /não/);
