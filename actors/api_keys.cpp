@@ -86,6 +86,21 @@ fault invalid() {
   return {errc::unauthenticated, "API key is not valid", {}, {}};
 }
 
+result<verified_key> judge(const context& ctx, std::shared_ptr<const known_key> key,
+                           const key_question& asked) {
+  if (!key) return invalid();
+  auto verdict = verify(*key, asked.client_secret, ctx.now());
+  if (!verdict.valid) return invalid();
+  if (!has_scopes(*key, asked.scopes)) {
+    verification_metrics::get().out_of_scope.Increment();
+    return fault{errc::forbidden, "API key lacks a required scope", {}, {}};
+  }
+  verification_metrics::get().valid.Increment();
+  if (key->use(ctx.now()))
+    caf::anon_send(ctx.app.key_keeper, key_used{key->is.id, unix_seconds(ctx.now())});
+  return verified_key{std::move(key), verdict.secret_until};
+}
+
 } // namespace
 
 std::string masked(std::string_view secret_last) { return "sk_***" + std::string{secret_last}; }
@@ -129,32 +144,20 @@ task<result<fresh_key>> rotate_api_key(context& ctx, developer_project_id projec
   co_return out;
 }
 
-task<result<verified_key>> verify_key(context& ctx, std::string client_id, secret client_secret,
-                                      std::string scopes) {
-  if (!is_client_id(client_id) || !is_client_secret(client_secret.reveal())) co_return invalid();
-  verified_key out;
-  auto trusted = ctx.app.listening.load(std::memory_order_acquire);
-  auto known = ctx.app.api_keys->find(client_id);
-  if (trusted && known) {
-    out.key = std::move(*known);
-  } else {
-    find_key question{client_id};
-    auto found = co_await ctx.ask<found_key>(ctx.app.key_keeper, std::move(question));
-    if (!found) co_return found.error();
-    out.key = std::move(found->what);
-  }
-  if (!out.key) co_return invalid();
-  auto verdict = verify(*out.key, client_secret, ctx.now());
-  if (!verdict.valid) co_return invalid();
-  if (!has_scopes(*out.key, scopes)) {
-    verification_metrics::get().out_of_scope.Increment();
-    co_return fault{errc::forbidden, "API key lacks a required scope", {}, {}};
-  }
-  verification_metrics::get().valid.Increment();
-  out.secret_until = verdict.secret_until;
-  if (out.key->use(ctx.now()))
-    caf::anon_send(ctx.app.key_keeper, key_used{out.key->is.id, unix_seconds(ctx.now())});
-  co_return out;
+std::optional<result<verified_key>> verify_at_hand(context& ctx, const key_question& asked) {
+  if (!is_client_id(asked.client_id) || !is_client_secret(asked.client_secret.reveal()))
+    return invalid();
+  if (!ctx.app.listening.load(std::memory_order_acquire)) return {};
+  auto known = ctx.app.api_keys->find(asked.client_id);
+  if (!known) return {};
+  return judge(ctx, std::move(*known), asked);
+}
+
+task<result<verified_key>> verify_key(context& ctx, const key_question& asked) {
+  find_key question{asked.client_id};
+  auto found = co_await ctx.ask<found_key>(ctx.app.key_keeper, std::move(question));
+  if (!found) co_return found.error();
+  co_return judge(ctx, std::move(found->what), asked);
 }
 
 } // namespace binnacle

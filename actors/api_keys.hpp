@@ -39,10 +39,17 @@ struct verified_key {
   std::shared_ptr<const known_key> key{};   // never null
   std::optional<time_point> secret_until{}; // the secret has been replaced: good until then
 };
-/// For whoever was shown a key and wants to know whether it is good for these scopes (separated by
-/// spaces; may be none). Answered from memory whenever it can be. unauthenticated: it is not, and
-/// nobody learns why; forbidden: it is, but lacks a scope; unavailable: nobody can tell just now.
-task<result<verified_key>> verify_key(context& ctx, std::string client_id, secret client_secret,
-                                      std::string scopes);
+struct key_question {
+  std::string client_id{};
+  secret client_secret{};
+  std::string scopes{}; // separated by spaces; may be none
+};
+/// For whoever was shown a key and wants to know whether it is good for these scopes.
+/// unauthenticated: it is not, and nobody learns why; forbidden: it is, but lacks a scope;
+/// unavailable: nobody can tell just now.
+///
+/// The first answers from memory, at once; nothing when it cannot, and then the second can.
+std::optional<result<verified_key>> verify_at_hand(context& ctx, const key_question& asked);
+task<result<verified_key>> verify_key(context& ctx, const key_question& asked);
 
 } // namespace binnacle

@@ -1,5 +1,6 @@
 #include "actors/known_keys.hpp"
 
+#include "config/base/json.hpp"
 #include "integrations/tokens.hpp"
 
 #include <algorithm>
@@ -15,10 +16,23 @@ bool is_hex_after(std::string_view prefix, std::size_t digits, std::string_view 
       text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
+/// {…} without its braces.
+std::string members_of(const persistence::verifiable_key& key) {
+  json::array scopes{key.scopes.begin(), key.scopes.end()};
+  auto text = json::to_text(json::object{{"valid", true},
+                                         {"projectId", key.project.value},
+                                         {"keyId", key.id},
+                                         {"name", key.name},
+                                         {"scopes", std::move(scopes)}});
+  return text.substr(1, text.size() - 2);
+}
+
 } // namespace
 
 known_key::known_key(persistence::verifiable_key from)
-    : is{std::move(from)}, used_{is.last_used_at ? unix_seconds(*is.last_used_at) : 0} {}
+    : is{std::move(from)}, told{members_of(is)}, used_{is.last_used_at
+                                                           ? unix_seconds(*is.last_used_at)
+                                                           : 0} {}
 
 bool known_key::use(time_point now) const {
   auto at = unix_seconds(now);

@@ -32,6 +32,9 @@ struct known_key {
   explicit known_key(persistence::verifiable_key from);
 
   const persistence::verifiable_key is;
+  /// What a verification tells of it: the members of a JSON object, rendered once, for this is
+  /// asked all the time. Without when the secret ends, which depends on the secret.
+  const std::string told;
   /// True once per `use_interval`: this use is to be noted. Thread-safe.
   bool use(time_point now) const;
 

@@ -128,21 +128,20 @@ task<result<response>> post_verify_key(context& ctx) {
   auto body = json_fields::of(ctx.req);
   if (!body) co_return body.error();
   body->require({"clientId", "clientSecret"});
-  auto client_id = body->text("clientId");
-  auto client_secret = body->secret("clientSecret");
-  auto scope = body->text("scope");
+  key_question asked;
+  asked.client_id = body->text("clientId");
+  asked.client_secret = body->secret("clientSecret");
+  asked.scopes = body->text("scope");
   if (body->problem()) co_return *body->problem();
-  auto found =
-      co_await verify_key(ctx, std::move(client_id), std::move(client_secret), std::move(scope));
-  if (!found) co_return found.error();
-  const auto& key = found->key->is;
-  json::object data{{"valid", true},
-                    {"projectId", key.project.value},
-                    {"keyId", key.id},
-                    {"name", key.name},
-                    {"scopes", to_json(key.scopes)},
-                    {"secretExpiresAt", time(found->secret_until)}};
-  co_return written({{"data", std::move(data)}});
+  auto found = verify_at_hand(ctx, asked);
+  if (!found) found = co_await verify_key(ctx, asked);
+  if (!*found) co_return found->error();
+  const auto& good = **found;
+  response out;
+  out.cache = caching::no_store;
+  out.body.append("{\"data\":{").append(good.key->told).append(",\"secretExpiresAt\":");
+  out.body.append(json::to_text(time(good.secret_until))).append("}}");
+  co_return out;
 }
 
 } // namespace binnacle::http
