@@ -127,9 +127,9 @@ struct front_end_state {
       auto key = resident::key_of(change.who);
       auto& among = slice_of(key);
       if (auto found = among.find(key); found != among.end())
-        self->send(found->session, changed{{change}});
+        self->send(found->session, changed{{change}, c.early});
     }
-    if (!for_all.empty()) send_to_all(changed{for_all});
+    if (!for_all.empty()) send_to_all(changed{for_all, c.early});
   }
 
   void sweep_slice() {

@@ -66,6 +66,7 @@ struct authenticated {
 /// Data of these topics and users changed in the database.
 struct changed {
   std::vector<persistence::change> what{};
+  bool early = false; // from who made the change: the database's own notice of it is yet to come
 };
 /// The front end: reply `caught_up` when what was `changed` before is known to the sessions.
 struct catch_up {};

@@ -539,7 +539,7 @@ struct session_state : actor_scope<session_actor::base> {
       // Nobody can tell at present: asks again, so that a revocation takes effect.
       self()->delayed_send(
           session_actor{self()}, examine_again,
-          changed{{{persistence::topic::identity, user_id{std::string{is->user()}}}}});
+          changed{{{persistence::topic::identity, user_id{std::string{is->user()}}}}, true});
       return;
     }
     for (auto& each : present)
@@ -561,13 +561,14 @@ struct session_state : actor_scope<session_actor::base> {
     }
   }
 
-  /// From the database, in contrast to what a handler of ours has just committed: that is heard of
-  /// here too, so listeners are told once.
-  void on_notified(const std::vector<persistence::change>& changes) {
+  /// What is heard early, from whoever on this node made the change, comes from the database too:
+  /// listeners are told once.
+  void on_notified(const changed& told) {
+    const auto& changes = told.what;
     on_changed(changes);
     if (!ears) return;
     for (auto& c : changes)
-      if (c.who.empty() || c.who.value == is->user()) tell_listeners(c.what);
+      if (!told.early && (c.who.empty() || c.who.value == is->user())) tell_listeners(c.what);
     if (!loaded && !loading && has_listeners()) {
       loading = true;
       adopt(load());
@@ -642,7 +643,7 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_sta
   self->state.is = std::move(is);
   return {
       [self](incoming& x) { self->state.serve(std::move(x.what)); },
-      [self](const changed& c) { self->state.on_notified(c.what); },
+      [self](const changed& c) { self->state.on_notified(c); },
       [self](const trim&) { self->state.trim_memory(); },
       [self](const passivate&) { self->state.end(); },
   };

@@ -111,7 +111,7 @@ struct team_state : actor_scope<team_actor::base> {
   // -- who must hear of it ------------------------------------------------------------------------
 
   void on_committed(const std::vector<persistence::change>& changes) override {
-    self()->send(app->front_end, changed{changes});
+    self()->send(app->front_end, changed{changes, true});
   }
   /// Who asks when our reply is there sees what was changed, whatever a session had kept.
   auto all_have_heard() {

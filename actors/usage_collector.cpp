@@ -87,7 +87,7 @@ struct collector_state : patient_scope<usage_collector_actor::base> {
 
   /// Notices come by way of the database as well; this one is not late.
   void on_committed(const std::vector<persistence::change>& changes) override {
-    self()->send(app->front_end, changed{changes});
+    self()->send(app->front_end, changed{changes, true});
   }
 
   // -- a collection ---------------------------------------------------------------------------

@@ -85,7 +85,8 @@ describe('listeners', { timeout: 600_000 }, () => {
     const invited = await service.call('POST', '/api/team/invite', { headers: owner, body: { email: 'eva@example.com' } });
     assert.equal(invited.status, 200, invited.text);
     const mine = await listen(second, owner);
-    await hears(mine, ['ready']);
+    const near = await listen(service, owner); // at the node that makes the changes
+    for (const each of [mine, near]) await hears(each, ['ready']);
     const eva = await home.token('eva@example.com');
     const token = new URL(invited.json.invite.invite_url).searchParams.get('token');
     assert.equal((await service.call('POST', '/api/team/join', { headers: eva, body: { token } })).status, 200);
@@ -93,7 +94,9 @@ describe('listeners', { timeout: 600_000 }, () => {
     const removed = await service.call('DELETE', `/api/team/members?memberId=${idOf('eva@example.com')}`, { headers: owner });
     assert.equal(removed.status, 200, removed.text);
     await hears(mine, ['ready', 'identity', 'identity']);
-    mine.close();
+    tell('prices'); // what would be told twice comes before it
+    for (const each of [mine, near]) await hears(each, ['ready', 'identity', 'identity', 'prices']);
+    for (const each of [mine, near]) each.close();
   });
 
   it('do not hear of clusters unless they are administrators', async () => {
