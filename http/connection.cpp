@@ -24,6 +24,8 @@ namespace {
 namespace net = boost::asio;
 using steady = std::chrono::steady_clock;
 
+/// Of all connections together.
+constexpr std::uint64_t most_uploading = 256 * 1'048'576;
 constexpr std::size_t small_buffer = 4'096;
 constexpr int most_resubmissions = 3;
 /// After an early error the client may still be sending; its bytes are dropped for a while, since
@@ -99,6 +101,7 @@ connection::connection(socket_type socket, net::ip::address peer,
 }
 
 connection::~connection() {
+  end_upload();
   shared_.forget(*this);
   x_->release();
 }
@@ -195,6 +198,10 @@ void connection::on_head() {
     return refuse({errc::payload_too_large});
   }
   if (!parser_->has_body()) return;
+  if (!admit_upload(limit)) {
+    body_unread_ = true;
+    return refuse({errc::overloaded, "Too many uploads at once"});
+  }
   body_bytes_.store(0, std::memory_order_relaxed);
   body_began_ = steady::now();
   enter(phase::body, limits_.body_timeout);
@@ -203,6 +210,19 @@ void connection::on_head() {
     socket_.write_some(net::buffer(continue_100), ignored);
   }
 }
+
+/// A body is held whole before anybody asks whose it is: those larger than usual share a budget, so
+/// that strangers cannot fill the memory with them.
+bool connection::admit_upload(std::uint64_t limit) {
+  auto size = parser_->content_length().value_or(limit);
+  if (size <= static_cast<std::uint64_t>(limits_.max_body_bytes)) return true;
+  upload_ = size;
+  if (shared_.uploading.fetch_add(size) + size <= most_uploading) return true;
+  end_upload();
+  return false;
+}
+
+void connection::end_upload() { shared_.uploading.fetch_sub(std::exchange(upload_, 0)); }
 
 void connection::read_more() {
   if (in_begin_ == in_end_) {
@@ -434,6 +454,7 @@ void connection::on_sent() {
   auto keep_me = x.owner;
   auto live = x.req.verb == method::get ? std::move(x.result_of().stream) : nullptr;
   parser_.reset();
+  end_upload();
   if (x.lent_out()) {
     // An actor still holds a ticket: that exchange is its, with its owner; we take a new one.
     auto* fresh = new own_exchange;

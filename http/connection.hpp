@@ -37,6 +37,8 @@ struct environment_of_connections {
   journal log;
   /// Called by a connection when it is gone.
   std::function<void(connection&)> forget;
+  /// Bytes of large bodies that are held or on their way.
+  std::atomic<std::uint64_t> uploading{0};
 };
 
 class connection : public std::enable_shared_from_this<connection> {
@@ -92,6 +94,8 @@ private:
   void check_stream(std::chrono::steady_clock::time_point now, bool draining);
   void enter(phase p, std::chrono::milliseconds patience);
   void cut_off_now();
+  bool admit_upload(std::uint64_t limit);
+  void end_upload();
   bool has_own_link() const;
 
   socket_type socket_;
@@ -114,6 +118,7 @@ private:
   std::atomic<bool> keep_alive_{true}; // the sweep may clear it
   std::atomic<bool> overdue_{false};   // the sweep has answered
   bool body_unread_ = false;
+  std::uint64_t upload_ = 0; // what it counts in shared_.uploading
   bool to_http_1_0_ = false;
   std::shared_ptr<event_stream> stream_{}; // while streaming
   std::uint64_t lingered_ = 0;             // bytes dropped

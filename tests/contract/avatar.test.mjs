@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { expect, startService, subjectOf, until } from './harness.mjs';
@@ -131,6 +132,24 @@ test('a form beyond all measure is refused before it is read', async () => {
     request.flushHeaders(); // and nothing more
   });
   assert.deepEqual(answer, { status: 413, body: refusal('Die Anfrage ist zu groß') });
+});
+
+test('forms on their way may fill so much memory and no more', async () => {
+  const held = [], refused = [];
+  for (let i = 0; i < 60; ++i) {
+    const socket = net.connect(Number(new URL(plain.url).port), '127.0.0.1');
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => refused.push(bytes.toString().split('\r\n')[0]));
+    socket.write(`POST ${AVATAR} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n`
+      + `Content-Length: ${6 * 2 ** 20}\r\n\r\n--x`);
+    held.push(socket);
+  }
+  await until('the others are refused', async () => refused.length >= 18); // 42 of 6 MiB fit into 256
+  assert.deepEqual(new Set(refused), new Set(['HTTP/1.1 503 Service Unavailable']));
+  const who = await somebody();
+  expect(await upload(who, picture()), 200); // a form of ordinary size is none of them
+  assert.equal(refused.length, 18);
+  for (const socket of held) socket.destroy();
 });
 
 test('who is not logged in is told so; others need the origin and the token', async () => {
