@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { expect, startService, subjectOf } from './harness.mjs';
+import { expect, startService, subjectOf, until } from './harness.mjs';
 import { startStandIn } from './r2.mjs';
 
 let plain, cloud, r2, ana;
@@ -102,7 +102,8 @@ for (const [where, service] of [['a directory', () => plain], ['R2', () => cloud
       assert.ok(answer.status === 404 || (answer.status === 400 && path === '/r2/%zz'), `${path}: ${answer.status}`);
       if (path !== '/r2/') says(answer, 404, 'File not found');
     }
-    says(await get('/r2/small.png', {}, 'POST'), 405, 'Method Not Allowed');
+    expect(await get('/r2/small.png', {}, 'POST'), 403);
+    says(await get('/r2/small.png', { Origin: service().url }, 'POST'), 405, 'Method Not Allowed');
   });
 }
 
@@ -159,6 +160,11 @@ test('results are their owner\'s alone', async () => {
   says(await ai(`ai-enhancer/results/user/${ana.id}/none.png`), 403, 'Forbidden');
   says(await ai(`ai-enhancer/results/user/${ana.id}/none.png`, { token: ana.token }), 404, 'File not found');
   says(await ai(`ai-enhancer/results/team/${ana.id}/none.png`, { token: ana.token }), 403, 'Forbidden');
+  for (const status of ['suspended', 'deleted', 'active']) {
+    plain.sql(`UPDATE users SET status = '${status}' WHERE id = '${ana.id}'`);
+    plain.announce(`identity:${ana.id}`);
+    await until(`a ${status} owner is answered so`, async () => (await ai(path, { token: ana.token })).status === (status === 'active' ? 200 : 403));
+  }
 });
 
 test('a guest owns what his cookie names, logged in or not', async () => {

@@ -120,7 +120,8 @@ task<result<response>> get_ai_object(context& ctx) {
   }
   if (owner.empty()) co_return plain_text(404, "Not found");
   auto guest = ctx.req.cookie("guest_id");
-  auto is_owner = owner_type == "user"    ? ctx.caller() && ctx.caller()->id.value == owner
+  auto* caller = ctx.caller() && ctx.caller()->status == "active" ? ctx.caller() : nullptr;
+  auto is_owner = owner_type == "user"    ? caller && caller->id.value == owner
                   : owner_type == "guest" ? !guest.empty() && constant_time_equal(guest, owner)
                                           : false;
   result<response> out = plain_text(403, "Forbidden");
