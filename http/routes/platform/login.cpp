@@ -117,7 +117,9 @@ task<result<response>> get_callback(context& ctx) {
 }
 
 task<result<response>> get_logout(context& ctx) {
-  if (ctx.req.verb == method::head) co_return nothing_done();
+  auto back = sanitize_return_to(ctx.req.parameter("returnTo").value_or(""));
+  auto ours = page(ctx, back);
+  if (ctx.req.verb == method::head) co_return redirect(std::move(ours)); // which ends nothing
   // A browser may hold a login through the provider and one of a local account.
   const std::array logins{platform.session_cookie, platform.other_session_cookies.front()};
   for (auto name : logins) {
@@ -125,8 +127,6 @@ task<result<response>> get_logout(context& ctx) {
     auto ended = co_await log_out(ctx, std::move(token));
     if (!ended) co_return ended.error();
   }
-  auto back = sanitize_return_to(ctx.req.parameter("returnTo").value_or(""));
-  auto ours = page(ctx, back);
   auto out = redirect(co_await after_logout(ctx, std::move(ours)));
   for (auto name : logins)
     if (name == platform.session_cookie || !ctx.req.cookie(name).empty())
