@@ -33,7 +33,7 @@ const none = (found, what) => assert.deepEqual(found, [], what);
 
 const readme = read('README.md');
 const printed = execFileSync(binary, ['settings', '--markdown'], { encoding: 'utf8' });
-const pages = ['gateway', 'platform', 'hub', 'assinante', 'developer', 'api-keys', 'operations-routes'].map((name) => read(`docs/${name}.md`)).join('\n');
+const pages = ['gateway', 'platform', 'hub', 'assinante', 'developer', 'operations-routes'].map((name) => read(`docs/${name}.md`)).join('\n');
 
 test("the README's settings are those of the binary", () => {
   const [, shown] = /<!-- settings -->\n([\s\S]*)<!-- \/settings -->/.exec(readme) ?? [];
