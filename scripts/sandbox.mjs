@@ -15,6 +15,7 @@ const dataDir = resolve(process.env.BINNACLE_DATA_DIR || join(root, 'data'), 'sa
 const stateFile = join(dataDir, 'sandbox.json');
 
 const cluster = 'harbour';
+const subscriber = 'maria'; // of the assinante surface; her rows are in subscribers.mjs
 const people = [
   { username: 'ana', projects: ['recommender', 'search'] },
   { username: 'ben', projects: ['fraud-detection'] },
@@ -223,9 +224,9 @@ async function makeCompany({ state, url, environment, standIn, stripe, hopsworks
   const kubeconfigOf = `kubeconfig for ${standIn.url}`;
   if (!state.collectedTo) console.log('\nMaking the demo company ...');
 
-  for (const { username, email } of people)
+  for (const username of [...people.map((person) => person.username), subscriber])
     await once(`user ${username}`, () =>
-      command(environment, ['user', '--username', username, '--email', email],
+      command(environment, ['user', '--username', username, '--email', `${username}@demo.example`],
         { input: `${state.password}\n` }));
   await once(`cluster ${cluster}`, async () => {
     const { clusters } = await admin.get('/api/admin/clusters');
@@ -309,6 +310,7 @@ async function makeProject(ana, password) {
   await ana.send('PATCH', `${users}/${blocked.id}`, { blocked: true }, as);
   for (const each of [email, 'ben@demo.example', email])
     await ana.post('/auth/login', { email: each, password, projectId: id });
+  await post(`/dashboard/projects/${id}/api-keys`, { name: 'Till', scopes: ['orders:read'] });
 }
 
 /// Everybody has an account there, with the projects that usage is reported for; once is enough.
@@ -383,6 +385,13 @@ function explain(url, state, stripe, resend) {
     `  curl -b ${where} '${url}/api/billing?format=csv'`,
     `  curl -b ${where} ${url}/api/dashboard/referral-summary`,
     `  curl -b ${where} ${url}/api/user/hopsworks-info`,
+    '',
+    'As a developer with a project, and as a subscriber:',
+    `  curl -H 'Content-Type: application/json' -d '{"username":"ana","password":"${state.password}"}' ${url}/auth/login`,
+    `    # TOKEN is the accessToken it answers`,
+    `  curl -H "Authorization: Bearer $TOKEN" ${url}/dashboard/projects`,
+    `  TOKEN=$(BINNACLE_DATA_DIR='${dataDir}' build/release/binnacle token --email ${subscriber}@demo.example)`,
+    `  curl -H "Authorization: Bearer $TOKEN" ${url}/api/assinante/subscription`,
     '',
     'Money, with a stand-in for Stripe (binnacle here is build/release/binnacle):',
     `  curl -X POST -b ${where} -H 'Content-Type: application/json' -d '{}' ${url}/api/billing/payment-method`,
