@@ -26,8 +26,7 @@ bool takes_rest(std::string_view segment) { return segment.ends_with("...}"); }
 
 bool is_clean_parameter(std::string_view text) {
   if (text.empty() || text.size() > 255) return false;
-  return !has_control_characters(text) && text.find_first_of("/\\") == text.npos &&
-         is_utf8(text);
+  return !has_control_characters(text) && text.find_first_of("/\\") == text.npos && is_utf8(text);
 }
 
 /// Paths of a surface that has no route of that name (yet): a 404 is in its dialect all the same.

@@ -177,7 +177,7 @@ TEST_F(Referrals, AreCancelledWhileThePaymentIsBackAndLoseOnlyWhatIsUnused) {
   EXPECT_EQ(balance("ann"), 30);
   EXPECT_EQ(summary("ann").verified, 1);
   EXPECT_EQ(summary("ann").tenths, 50);
-  EXPECT_EQ(where.query("SELECT string_agg(title, ',' ORDER BY title) FROM notifications"),
+  EXPECT_EQ(where.query("SELECT string_agg(title, ',' ORDER BY title) FROM hub_notifications"),
             "Referral cancelled,Referral verified");
 }
 
