@@ -23,7 +23,7 @@ public:
   /// "-" is standard input.
   explicit line_source(const std::string& file);
   bool good() const { return in_->good(); }
-  bool broke() const { return in_->bad(); } // it could not be read to its end
+  bool broke() const { return in_->bad(); }   // it could not be read to its end
   std::int64_t size() const { return size_; } // bytes; 0: unknown
   std::int64_t read() const { return read_; } // bytes so far
 
