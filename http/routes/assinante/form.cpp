@@ -13,15 +13,6 @@ namespace {
 constexpr auto missing = "Campo obrigatório";
 constexpr int earliest_birth = 1900;
 
-std::size_t characters_of(std::string_view utf8) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(utf8, [](unsigned char c) { return (c & 0xC0) != 0x80; }));
-}
-
-bool has_controls(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
-}
-
 std::string between(std::size_t least, std::size_t most) {
   return "Deve ter de " + std::to_string(least) + " a " + std::to_string(most) + " caracteres";
 }
@@ -53,7 +44,7 @@ std::optional<std::string> form::read(std::string_view name) {
     return {};
   }
   auto out = std::string{trimmed({v->get_string().data(), v->get_string().size()})};
-  if (!has_controls(out)) return out;
+  if (!has_control_characters(out)) return out;
   note(name, "Contém caracteres inválidos");
   return {};
 }

@@ -61,11 +61,8 @@ response with_secret(const fresh_key& k, time_point now, int status) {
 }
 
 bool is_name(std::string_view text) {
-  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (std::ranges::any_of(text, is_control)) return false;
-  auto characters = std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-  return characters >= 1 && characters <= longest_name;
+  auto characters = characters_of(text);
+  return characters >= 1 && characters <= longest_name && !has_control_characters(text);
 }
 
 } // namespace

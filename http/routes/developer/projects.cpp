@@ -43,11 +43,6 @@ json::object to_json(const developer_project& p) {
           {"updatedAt", format_iso_s(p.updated_at)}};
 }
 
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 bool is_provider(std::string_view text) {
   auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
@@ -91,14 +86,14 @@ result<developer_project_change> read_change(const request& req) {
   developer_project_change out;
   if (auto given = body->maybe_text("name")) {
     out.name = std::string{trimmed(*given)};
-    if (out.name->empty() || characters(*out.name) > longest_name)
+    if (out.name->empty() || characters_of(*out.name) > longest_name)
       body->note(bad_field("name", "name must be 1 to 100 characters long"));
   } else if (body->is_null("name")) {
     body->note(bad_field("name", "name must be 1 to 100 characters long"));
   }
   if (auto given = body->maybe_text("description", 4 * longest_description)) {
     out.description = std::string{trimmed(*given)};
-    if (characters(*out.description) > longest_description)
+    if (characters_of(*out.description) > longest_description)
       body->note(bad_field("description", "description must be at most 1000 characters long"));
   } else if (body->is_null("description")) {
     out.description = "";
